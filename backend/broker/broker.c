@@ -1,0 +1,313 @@
+/*
+ * The broker's process: a fixed number of threads accept on one listening socket, check who calls
+ * and what is asked, and run the operation. See broker.h.
+ */
+#include "backend/broker/broker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <curl/curl.h>
+
+#include "backend/broker/operations.h"
+#include "backend/broker/protocol.h"
+#include "backend/log.h"
+
+enum {
+    THREADS = 16, /* operations at one time: Docker itself makes few containers at once */
+    THREAD_STACK = 256 << 10,
+    IO_TIMEOUT_SECONDS = 10 /* for a caller to send its request and take its reply */
+};
+
+/* Lifetime: thread. */
+struct server {
+    struct broker *broker;
+    int listen_fd;
+    struct docker *docker; /* opened on first use */
+};
+
+/* A request's payload: as many bytes as the operation's struct has. */
+union payload {
+    struct engine_spec spec;
+    char id[CONTAINER_ID_SIZE];
+    bool disk;
+    char ids[ENGINE_STATS_MAX][CONTAINER_ID_SIZE];
+};
+
+/* What goes back: owned bytes, or none. */
+struct answer {
+    void *data;
+    size_t length;
+};
+
+static bool
+terminated(const char *text, size_t size)
+{
+    return memchr(text, '\0', size) != NULL;
+}
+
+static bool
+check_id(const char *id)
+{
+    return terminated(id, CONTAINER_ID_SIZE) && id_is_container(id);
+}
+
+/* Whether every string of @spec ends inside its array. */
+static bool
+spec_terminated(const struct engine_spec *s)
+{
+    return terminated(s->id, sizeof(s->id)) && terminated(s->owner, sizeof(s->owner)) &&
+           terminated(s->workspace, sizeof(s->workspace)) &&
+           terminated(s->image, sizeof(s->image)) && terminated(s->runtime, sizeof(s->runtime));
+}
+
+static int
+refuse(struct error *err)
+{
+    return error_set(err, ERR_VALIDATION, "the broker does not accept this request");
+}
+
+/* Make room for an answer of @length bytes. */
+static int
+answer_alloc(struct answer *a, size_t length, struct error *err)
+{
+    a->data = calloc(1, length > 0 ? length : 1);
+    if (!a->data)
+        return error_errno(err, ENOMEM, "broker answer");
+    a->length = length;
+    return 0;
+}
+
+static int
+serve_stats(struct server *s, const union payload *p, size_t length, struct answer *a,
+            struct error *err)
+{
+    size_t count = length / sizeof(p->ids[0]);
+    int r;
+
+    if (count == 0 || length % sizeof(p->ids[0]) != 0)
+        return refuse(err);
+    for (size_t i = 0; i < count; i++)
+        if (!check_id(p->ids[i]))
+            return refuse(err);
+    r = answer_alloc(a, count * sizeof(struct engine_stats), err);
+    if (r < 0)
+        return r;
+    return usage_read(s->broker->usage, s->docker, p->ids, count, a->data, err);
+}
+
+static int
+serve_list(struct server *s, bool disk, struct answer *a, struct error *err)
+{
+    struct engine_container *list = NULL;
+    size_t count = 0;
+    int r = broker_list(s->broker, s->docker, disk, &list, &count, err);
+
+    if (r < 0)
+        return r;
+    a->data = list;
+    a->length = count * sizeof(*list);
+    return 0;
+}
+
+/* Operations on a spec: check it, then act. */
+static int
+serve_spec(struct server *s, enum broker_operation operation, const union payload *p, size_t length,
+           struct error *err)
+{
+    int r;
+
+    if (length != sizeof(p->spec) || !spec_terminated(&p->spec))
+        return refuse(err);
+    r = broker_check_spec(s->broker, &p->spec, operation == BROKER_CREATE, err);
+    if (r < 0)
+        return r;
+    return operation == BROKER_CREATE ? broker_create(s->broker, s->docker, &p->spec, err)
+                                      : broker_start(s->broker, s->docker, &p->spec, err);
+}
+
+/* Operations on an id. */
+static int
+serve_id(struct server *s, enum broker_operation operation, const union payload *p, size_t length,
+         struct answer *a, struct error *err)
+{
+    int r;
+
+    if (length != sizeof(p->id) || !check_id(p->id))
+        return refuse(err);
+    if (operation == BROKER_STOP)
+        return broker_stop(s->broker, s->docker, p->id, err);
+    if (operation == BROKER_REMOVE)
+        return broker_remove(s->broker, s->docker, p->id, err);
+    r = answer_alloc(a, sizeof(struct engine_container), err);
+    return r < 0 ? r : broker_inspect(s->broker, s->docker, p->id, a->data, err);
+}
+
+static int
+serve(struct server *s, enum broker_operation operation, const union payload *p, size_t length,
+      struct answer *a, struct error *err)
+{
+    int r;
+
+    switch (operation) {
+    case BROKER_INFO:
+        if (length != 0)
+            return refuse(err);
+        r = answer_alloc(a, sizeof(struct engine_info), err);
+        return r < 0 ? r : broker_info(s->broker, s->docker, a->data, err);
+    case BROKER_CREATE:
+    case BROKER_START:
+        return serve_spec(s, operation, p, length, err);
+    case BROKER_STOP:
+    case BROKER_REMOVE:
+    case BROKER_INSPECT:
+        return serve_id(s, operation, p, length, a, err);
+    case BROKER_LIST:
+        return length == sizeof(p->disk) ? serve_list(s, p->disk, a, err) : refuse(err);
+    case BROKER_STATS:
+        return serve_stats(s, p, length, a, err);
+    }
+    return refuse(err);
+}
+
+/* Only the service's own account may ask. */
+static bool
+peer_allowed(const struct server *s, int fd)
+{
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        return false;
+    if (peer.uid == s->broker->context->uid)
+        return true;
+    log_warn("broker: refused a caller with uid %u, pid %d", peer.uid, peer.pid);
+    return false;
+}
+
+static int
+open_docker(struct server *s, struct error *err)
+{
+    return s->docker ? 0 : docker_new(s->broker->context->docker_host, &s->docker, err);
+}
+
+/* One request, one reply. */
+static void
+handle(struct server *s, int fd)
+{
+    const struct timeval timeout = {.tv_sec = IO_TIMEOUT_SECONDS};
+    _cleanup_(freep) union payload *payload = NULL;
+    struct broker_request request;
+    struct broker_reply reply = {0};
+    struct answer answer = {0};
+
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+    if (!peer_allowed(s, fd) || broker_read(fd, &request, sizeof(request)) < 0 ||
+        request.length > sizeof(*payload))
+        return;
+    payload = calloc(1, sizeof(*payload));
+    if (!payload || broker_read(fd, payload, request.length) < 0)
+        return;
+    if (open_docker(s, &reply.error) == 0 &&
+        serve(s, (enum broker_operation)request.operation, payload, request.length, &answer,
+              &reply.error) == 0)
+        reply.length = (uint32_t)answer.length;
+    if (reply.error.code == ERR_VALIDATION)
+        log_warn("broker: refused operation %u: %s", request.operation, reply.error.msg);
+    if (broker_write(fd, &reply, sizeof(reply)) == 0)
+        broker_write(fd, answer.data, reply.length);
+    free(answer.data);
+}
+
+static void *
+thread_main(void *arg)
+{
+    struct server *s = arg;
+
+    for (;;) {
+        _cleanup_(closep) int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+        if (fd >= 0)
+            handle(s, fd);
+        else if (errno != EINTR && errno != ECONNABORTED && errno != EMFILE && errno != ENOMEM)
+            return NULL;
+    }
+}
+
+static int
+start_threads(struct broker *b, int listen_fd, struct error *err)
+{
+    pthread_attr_t attr;
+    int rc;
+
+    if (fcntl(listen_fd, F_SETFL, fcntl(listen_fd, F_GETFL) & ~O_NONBLOCK) < 0)
+        return error_errno(err, errno, "fcntl of the broker's socket");
+    rc = pthread_attr_init(&attr);
+    if (rc == 0)
+        rc = pthread_attr_setstacksize(&attr, THREAD_STACK);
+    for (int i = 0; rc == 0 && i < THREADS; i++) {
+        struct server *s = calloc(1, sizeof(*s));
+        pthread_t thread;
+
+        if (!s)
+            return error_errno(err, ENOMEM, "broker thread");
+        *s = (struct server){.broker = b, .listen_fd = listen_fd};
+        rc = pthread_create(&thread, &attr, thread_main, s);
+        if (rc == 0)
+            pthread_detach(thread);
+        else
+            free(s);
+    }
+    pthread_attr_destroy(&attr);
+    return rc == 0 ? 0 : error_errno(err, rc, "pthread_create");
+}
+
+/* Wait for signals: HUP reads the YAML again, TERM ends. */
+static void
+wait_for_end(struct broker *b)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    for (;;) {
+        struct error err = {0};
+        int sig = sigwaitinfo(&set, NULL);
+
+        if (sig == SIGTERM)
+            return;
+        if (sig == SIGHUP && current_reload(b->context->current, &err) < 0)
+            log_error("settings stay as they were: %s", err.msg);
+    }
+}
+
+int
+broker_main(struct service_context *ctx, int listen_fd)
+{
+    struct error err = {0};
+    struct broker broker;
+    sigset_t set;
+    char yaml[4096];
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    snprintf(yaml, sizeof(yaml), "%s/yaml", ctx->state_dir);
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    json_object_seed(0);
+    if (current_new(yaml, &ctx->current, &err) < 0 || broker_init(&broker, ctx, &err) < 0 ||
+        start_threads(&broker, listen_fd, &err) < 0) {
+        log_error("broker: %s (%s)", err.msg, err.detail);
+        return EXIT_FAILURE;
+    }
+    wait_for_end(&broker);
+    return EXIT_SUCCESS;
+}

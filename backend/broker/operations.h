@@ -1,0 +1,44 @@
+/* What the broker does for its callers: one function an operation, on requests already checked. */
+#ifndef BACKEND_BROKER_OPERATIONS_H
+#define BACKEND_BROKER_OPERATIONS_H
+
+#include <stdbool.h>
+
+#include "backend/backend.h"
+#include "backend/broker/usage.h"
+#include "backend/docker/docker.h"
+#include "backend/engine.h"
+
+/* Lifetime: process. Read-only after start, but for what locks itself. */
+struct broker {
+    const struct service_context *context;
+    char instance[17]; /* hex; marks this installation's containers in the engine */
+    char label[96];    /* "sandbox.instance=" and that */
+    int state_fd;      /* the state directory, O_PATH */
+    struct usage *usage;
+};
+
+/* Fill in @b for @context: the instance's id is read from the state directory, or made. */
+int broker_init(struct broker *b, const struct service_context *context, struct error *err);
+
+/* The operations of engine.h, as the broker carries them out. @d is the calling thread's. */
+int broker_info(struct broker *b, struct docker *d, struct engine_info *ret, struct error *err);
+int broker_create(struct broker *b, struct docker *d, const struct engine_spec *spec,
+                  struct error *err);
+int broker_start(struct broker *b, struct docker *d, const struct engine_spec *spec,
+                 struct error *err);
+int broker_stop(struct broker *b, struct docker *d, const char *id, struct error *err);
+int broker_remove(struct broker *b, struct docker *d, const char *id, struct error *err);
+int broker_inspect(struct broker *b, struct docker *d, const char *id, struct engine_container *ret,
+                   struct error *err);
+int broker_list(struct broker *b, struct docker *d, bool disk, struct engine_container **ret,
+                size_t *ret_count, struct error *err);
+
+/*
+ * Whether @spec is one that a worker may ask for; one to @create must also have an image and a
+ * runtime that the YAML names. Errors: ERR_VALIDATION.
+ */
+int broker_check_spec(struct broker *b, const struct engine_spec *spec, bool create,
+                      struct error *err);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * What workers and the broker say to each other: one request and one reply a connection, a header
+ * and a payload of plain structs. Both ends are the same binary on the same machine; the broker
+ * nevertheless believes nothing: sizes must be exact, strings terminated, values in range.
+ */
+#ifndef BACKEND_BROKER_PROTOCOL_H
+#define BACKEND_BROKER_PROTOCOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/engine.h"
+
+enum broker_operation {
+    BROKER_INFO = 1, /* -                     -> struct engine_info */
+    BROKER_CREATE,   /* struct engine_spec    -> - */
+    BROKER_START,    /* struct engine_spec    -> - */
+    BROKER_STOP,     /* char id[]             -> - */
+    BROKER_REMOVE,   /* char id[]             -> - */
+    BROKER_INSPECT,  /* char id[]             -> struct engine_container */
+    BROKER_LIST,     /* bool disk             -> struct engine_container[] */
+    BROKER_STATS     /* char id[][]           -> struct engine_stats[] */
+};
+
+enum {
+    BROKER_REQUEST_MAX = ENGINE_STATS_MAX * CONTAINER_ID_SIZE, /* bytes of payload */
+    BROKER_REPLY_MAX = 4 << 20
+};
+
+struct broker_request {
+    uint32_t operation; /* enum broker_operation */
+    uint32_t length;    /* bytes of payload that follow */
+};
+
+struct broker_reply {
+    struct error error; /* code ERR_NONE: it worked */
+    uint32_t length;    /* bytes of payload that follow */
+};
+
+/*
+ * Read exactly @len bytes from @fd. Returns 0, -ECONNRESET on an early end, -ETIMEDOUT by the
+ * socket's receive timeout, or another negative errno.
+ */
+int broker_read(int fd, void *data, size_t len);
+
+/* Write exactly @len bytes to @fd. Returns 0 or a negative errno. */
+int broker_write(int fd, const void *data, size_t len);
+
+#endif

@@ -1,0 +1,215 @@
+/* Workspaces, slots and socket directories: see workspace.h. */
+#include "backend/broker/workspace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+enum { PATH_SIZE = 4096, DEPTH_MAX = 32, STACKED_MOUNTS_MAX = 64 };
+
+/* openat2(2), which glibc does not wrap: strictly below @dir, through no symlink. */
+static int
+open_beneath(int dir, const char *path, uint64_t flags)
+{
+    struct open_how how = {
+        .flags = flags | O_CLOEXEC | O_NOFOLLOW,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+    };
+
+    return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+}
+
+/* Make the directory @name in @parent, root's and only to be passed through, if it is missing; open
+ * it. */
+static int
+open_passage(int parent, const char *name)
+{
+    if (mkdirat(parent, name, 0711) < 0 && errno != EEXIST)
+        return -1;
+    return open_beneath(parent, name, O_PATH | O_DIRECTORY);
+}
+
+/*
+ * Make the workspace @name in @parent: under another name first, so that it never stands there
+ * without its owner, and no crash leaves one that its owner cannot use.
+ */
+static int
+make_workspace(int parent, const char *name, uid_t uid)
+{
+    char fresh[NAME_SIZE + 8];
+
+    snprintf(fresh, sizeof(fresh), "%s~new", name);
+    if (mkdirat(parent, fresh, 0700) < 0 && errno != EEXIST)
+        return -1;
+    if (fchownat(parent, fresh, uid, (gid_t)uid, AT_SYMLINK_NOFOLLOW) < 0 ||
+        renameat2(parent, fresh, parent, name, RENAME_NOREPLACE) < 0)
+        return errno == ENOENT ? 0 : -1; /* another thread has put it in place */
+    return 0;
+}
+
+static int
+open_workspace(int state_fd, const struct engine_spec *spec, int *ret_fd, struct error *err)
+{
+    _cleanup_(closep) int all = open_passage(state_fd, "workspaces");
+    _cleanup_(closep) int owner = all < 0 ? -1 : open_passage(all, spec->owner);
+    int fd;
+
+    if (owner < 0)
+        return error_errno(err, errno, "workspaces");
+    fd = open_beneath(owner, spec->workspace, O_PATH | O_DIRECTORY);
+    if (fd < 0 && errno == ENOENT) {
+        if (make_workspace(owner, spec->workspace, (uid_t)spec->uid) < 0)
+            return error_errno(err, errno, "make workspace");
+        fd = open_beneath(owner, spec->workspace, O_PATH | O_DIRECTORY);
+    }
+    if (fd < 0)
+        return error_errno(err, errno, "open workspace");
+    *ret_fd = fd;
+    return 0;
+}
+
+/* Release whatever is mounted on @slot; 0 when nothing is left there. */
+static int
+release(const char *slot)
+{
+    for (int i = 0; i < STACKED_MOUNTS_MAX; i++)
+        if (umount2(slot, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
+            return errno == EINVAL || errno == ENOENT ? 0 : -errno;
+    return -EBUSY;
+}
+
+static int
+bind(int workspace, const char *slot, bool read_only)
+{
+    unsigned long flags = MS_BIND | MS_REMOUNT | MS_NOSUID | MS_NODEV | (read_only ? MS_RDONLY : 0);
+    char source[40];
+
+    snprintf(source, sizeof(source), "/proc/self/fd/%d", workspace);
+    if (mount(source, slot, NULL, MS_BIND, NULL) < 0)
+        return -errno;
+    if (mount(NULL, slot, NULL, flags, NULL) < 0) {
+        int r = -errno;
+
+        umount2(slot, MNT_DETACH | UMOUNT_NOFOLLOW);
+        return r;
+    }
+    return 0;
+}
+
+int
+workspace_attach(int state_fd, const char *state_dir, const struct engine_spec *spec,
+                 struct error *err)
+{
+    _cleanup_(closep) int workspace = -1;
+    char slot[PATH_SIZE];
+    int r;
+
+    if (spec->workspace_access == ACCESS_NONE)
+        return 0;
+    r = open_workspace(state_fd, spec, &workspace, err);
+    if (r < 0)
+        return r;
+    snprintf(slot, sizeof(slot), "%s/slots/%s", state_dir, spec->id);
+    if (mkdir(slot, 0700) < 0 && errno != EEXIST)
+        return error_errno(err, errno, "make slot");
+    r = release(slot);
+    if (r == 0)
+        r = bind(workspace, slot, spec->workspace_access == ACCESS_RO);
+    return r < 0 ? error_errno(err, -r, "mount workspace") : 0;
+}
+
+int
+workspace_detach(const char *state_dir, const char *id, struct error *err)
+{
+    char slot[PATH_SIZE];
+    int r;
+
+    snprintf(slot, sizeof(slot), "%s/slots/%s", state_dir, id);
+    r = release(slot);
+    if (r == 0 && rmdir(slot) < 0 && errno != ENOENT)
+        r = -errno;
+    return r < 0 ? error_errno(err, -r, "remove slot") : 0;
+}
+
+int
+guest_directory_make(int state_fd, const char *id, gid_t gid, struct error *err)
+{
+    _cleanup_(closep) int guests = open_beneath(state_fd, "guests", O_PATH | O_DIRECTORY);
+    int r;
+
+    if (guests < 0)
+        return error_errno(err, errno, "guests");
+    r = guest_directory_remove(state_fd, id, err);
+    if (r < 0)
+        return r;
+    /* chmod after chown: a change of owner clears the setgid bit. */
+    if (mkdirat(guests, id, 0700) < 0 ||
+        fchownat(guests, id, (uid_t)-1, gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+        fchmodat(guests, id, 02750, 0) < 0)
+        return error_errno(err, errno, "make guest directory");
+    return 0;
+}
+
+static int remove_tree(int parent, const char *name, int depth);
+
+/* Remove every entry of the directory @fd, which is closed. */
+static int
+empty_directory(int fd, int depth)
+{
+    _cleanup_(closedirp) DIR *dir = fdopendir(fd);
+    const struct dirent *entry;
+    int r = 0;
+
+    if (!dir) {
+        r = -errno;
+        close(fd);
+        return r;
+    }
+    while (r == 0 &&
+           (entry = readdir(dir))) /* NOLINT(concurrency-mt-unsafe): a stream of our own */
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            r = remove_tree(dirfd(dir), entry->d_name, depth);
+    return r;
+}
+
+/* Remove @name in @parent with what is below it; nothing is followed, no mount is crossed. */
+static int
+remove_tree(int parent, const char *name, int depth)
+{
+    struct open_how how = {
+        .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
+    };
+    int fd, r;
+
+    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+        return 0;
+    if (errno != EISDIR && errno != EPERM)
+        return -errno;
+    if (depth >= DEPTH_MAX)
+        return -ELOOP;
+    fd = (int)syscall(SYS_openat2, parent, name, &how, sizeof(how));
+    if (fd < 0)
+        return -errno;
+    r = empty_directory(fd, depth + 1);
+    if (r == 0 && unlinkat(parent, name, AT_REMOVEDIR) < 0)
+        r = -errno;
+    return r;
+}
+
+int
+guest_directory_remove(int state_fd, const char *id, struct error *err)
+{
+    _cleanup_(closep) int guests = open_beneath(state_fd, "guests", O_PATH | O_DIRECTORY);
+    int r;
+
+    if (guests < 0)
+        return error_errno(err, errno, "guests");
+    r = remove_tree(guests, id, 0);
+    return r < 0 ? error_errno(err, -r, "remove guest directory") : 0;
+}

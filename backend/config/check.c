@@ -1,0 +1,170 @@
+/* Checks over decoded settings: see check.h. Each goes on after a violation, to report several. */
+#include "backend/config/check.h"
+
+#include <errno.h>
+
+#include "backend/config/names.h"
+#include "backend/typo.h"
+
+static int
+check_domains(const struct strings *domains, const char *key, const struct places *places,
+              struct error *err)
+{
+    const struct pointer policy = {.key = "network_policy"}, list = {.up = &policy, .key = key};
+    size_t i;
+    int r = 0;
+
+    for (i = 0; i < domains->count; i++) {
+        struct pointer here = {.up = &list, .index = i};
+
+        if (!name_is_domain(domains->items[i]))
+            r = places_violation(
+                places, &here, err,
+                "must be a host name such as example.org, or *.example.org for the "
+                "names below it, without scheme, port or path");
+    }
+    return r;
+}
+
+int
+check_policy(const struct policy *policy, const struct places *places, struct error *err)
+{
+    const struct network_policy *network = &policy->network_policy;
+    int allowed = check_domains(&network->allowed_domains, "allowed_domains", places, err);
+    int blocked = check_domains(&network->blocked_domains, "blocked_domains", places, err);
+
+    return allowed < 0 ? allowed : blocked;
+}
+
+/* Whether the tier @name (NULL: none named) exists. */
+static int
+check_tier_exists(const struct settings *s, const char *name, const struct pointer *at,
+                  const struct places *places, struct error *err)
+{
+    const struct tier *tiers = s->tiers.items;
+    struct typo typo = {.word = name};
+    size_t i;
+
+    if (!name || settings_tier(s, name))
+        return 0;
+    if (!name_is_tier(name))
+        return places_violation(places, at, err, "must be the name of a tier");
+    for (i = 0; i < s->tiers.count; i++)
+        typo_offer(&typo, tiers[i].name);
+    if (typo.nearest)
+        return places_violation(places, at, err, "no tier is called '%s'; did you mean '%s'?", name,
+                                typo.nearest);
+    return places_violation(places, at, err, "no tier is called '%s'", name);
+}
+
+int
+check_service(const struct settings *s, const struct places *places, struct error *err)
+{
+    const struct pointer selective = {.key = "selective"}, service = {.key = "service"};
+    const struct pointer tiers = {.up = &selective, .key = "tiers"};
+    const struct pointer uid_last = {.up = &service, .key = "uid_last"};
+    size_t i;
+    int r = 0;
+
+    for (i = 0; i < s->selective.tiers.count; i++) {
+        struct pointer here = {.up = &tiers, .index = i};
+
+        if (check_tier_exists(s, s->selective.tiers.items[i], &here, places, err) < 0)
+            r = -EINVAL;
+    }
+    if (s->service.uid_last <= s->service.uid_first)
+        r = places_violation(places, &uid_last, err, "must be greater than uid_first");
+    return r;
+}
+
+int
+check_tiers(const struct settings *s, const struct places *places, struct error *err)
+{
+    const struct pointer root = {.key = "tiers"};
+    const struct tier *tiers = s->tiers.items;
+    size_t i;
+    int r = 0;
+
+    for (i = 0; i < s->tiers.count; i++) {
+        struct pointer here = {.up = &root, .key = tiers[i].name};
+        const struct tier *first = settings_tier(s, tiers[i].name);
+
+        if (!name_is_tier(tiers[i].name))
+            r = places_violation(places, &here, err,
+                                 "a tier's name has 1 to 64 letters, digits, '.', '_' and '-', and "
+                                 "starts with a letter or digit");
+        else if (first != &tiers[i])
+            r = places_violation(places, &here, err,
+                                 "the same name as '%s', as upper and lower case mean the same",
+                                 first->name);
+    }
+    return r;
+}
+
+int
+check_templates(const struct settings *s, const struct places *places, struct error *err)
+{
+    const struct pointer root = {.key = "templates"};
+    const struct template_entry *templates = s->templates.items;
+    const struct template_entry *first = settings_template(s, NULL);
+    size_t i;
+    int r = 0;
+
+    for (i = 0; i < s->templates.count; i++) {
+        struct pointer here = {.up = &root, .key = templates[i].name};
+        struct pointer image = {.up = &here, .key = "image"};
+        struct pointer is_default = {.up = &here, .key = "default"};
+
+        if (!name_is_template(templates[i].name))
+            r = places_violation(
+                places, &here, err,
+                "a template's name has 1 to 63 lower-case letters, digits, '.', '_' "
+                "and '-', and starts with a letter or digit");
+        if (!name_is_image(templates[i].image))
+            r = places_violation(places, &image, err,
+                                 "must be an image reference such as python:3.12-slim");
+        if (templates[i].is_default && first != &templates[i])
+            r = places_violation(places, &is_default, err,
+                                 "another template is the default already");
+    }
+    return r;
+}
+
+static int
+check_rule(const struct settings *s, const struct access_rule *rule, const struct pointer *at,
+           const struct places *places, struct error *err)
+{
+    const struct pointer tier = {.up = at, .key = "tier"}, max_tier = {.up = at, .key = "max_tier"};
+    int own = check_tier_exists(s, rule->tier, &tier, places, err);
+    int most = check_tier_exists(s, rule->max_tier, &max_tier, places, err);
+
+    if (own < 0 || most < 0)
+        return -EINVAL;
+    if (rule->tier && rule->max_tier &&
+        settings_tier_rank(s, rule->tier) > settings_tier_rank(s, rule->max_tier))
+        return places_violation(places, &tier, err, "must not be above max_tier");
+    return 0;
+}
+
+int
+check_access(const struct settings *s, const struct places *places, struct error *err)
+{
+    const struct pointer root = {.key = "users"}, others = {.key = "default"};
+    const struct access_rule *users = s->users.items;
+    size_t i;
+    int r = 0;
+
+    for (i = 0; i < s->users.count; i++) {
+        struct pointer here = {.up = &root, .key = users[i].name};
+
+        if (!name_is_user(users[i].name))
+            r = places_violation(places, &here, err,
+                                 "a user's name has 1 to 128 letters, digits and '._@+=,-', and "
+                                 "starts with a letter or digit");
+        if (check_rule(s, &users[i], &here, places, err) < 0)
+            r = -EINVAL;
+    }
+    if (check_rule(s, &s->default_access, &others, places, err) < 0)
+        r = -EINVAL;
+    return r;
+}

@@ -1,0 +1,25 @@
+/* What field tables cannot say of the settings: how names are spelled, and that what is named
+ * exists. */
+#ifndef BACKEND_CONFIG_CHECK_H
+#define BACKEND_CONFIG_CHECK_H
+
+#include "backend/config/places.h"
+#include "backend/config/settings.h"
+#include "backend/error.h"
+
+/* Each adds its violations to @err, with their places in the file. Returns 0 or -EINVAL. */
+
+/* @places may be NULL: a policy that is not from a file. */
+int check_policy(const struct policy *policy, const struct places *places, struct error *err);
+
+/* The rest of sandbox.yaml; the tiers must be decoded already. */
+int check_service(const struct settings *s, const struct places *places, struct error *err);
+
+int check_tiers(const struct settings *s, const struct places *places, struct error *err);
+
+int check_templates(const struct settings *s, const struct places *places, struct error *err);
+
+/* access.yaml; the tiers must be decoded already. */
+int check_access(const struct settings *s, const struct places *places, struct error *err);
+
+#endif

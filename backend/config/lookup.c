@@ -1,0 +1,50 @@
+/* What settings say of a name: the look-ups of settings.h. */
+#include "backend/config/settings.h"
+
+#include <string.h>
+#include <strings.h>
+
+int
+settings_tier_rank(const struct settings *s, const char *name)
+{
+    const struct tier *tiers = s->tiers.items;
+    size_t i;
+
+    for (i = 0; i < s->tiers.count; i++)
+        if (!strcasecmp(tiers[i].name, name))
+            return (int)i;
+    return -1;
+}
+
+const struct tier *
+settings_tier(const struct settings *s, const char *name)
+{
+    const struct tier *tiers = s->tiers.items;
+    int rank = settings_tier_rank(s, name);
+
+    return rank < 0 ? NULL : &tiers[rank];
+}
+
+const struct template_entry *
+settings_template(const struct settings *s, const char *name)
+{
+    const struct template_entry *templates = s->templates.items;
+    size_t i;
+
+    for (i = 0; i < s->templates.count; i++)
+        if (name ? !strcmp(templates[i].name, name) : templates[i].is_default)
+            return &templates[i];
+    return NULL;
+}
+
+const struct access_rule *
+settings_access(const struct settings *s, const char *user)
+{
+    const struct access_rule *users = s->users.items;
+    size_t i;
+
+    for (i = 0; i < s->users.count; i++)
+        if (!strcmp(users[i].name, user))
+            return &users[i];
+    return &s->default_access;
+}

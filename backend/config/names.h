@@ -1,0 +1,26 @@
+/* What the names that admins invent or quote may look like. */
+#ifndef BACKEND_CONFIG_NAMES_H
+#define BACKEND_CONFIG_NAMES_H
+
+#include <stdbool.h>
+
+/* A tier: [A-Za-z0-9][A-Za-z0-9._-]*, at most 64 bytes. */
+bool name_is_tier(const char *s);
+
+/* A template: [a-z0-9][a-z0-9._-]*, at most 63 bytes; part of URLs and of image references. */
+bool name_is_template(const char *s);
+
+/* A user: [A-Za-z0-9][A-Za-z0-9._@+=,-]*, at most 128 bytes; mail addresses and certificate names
+ * fit. */
+bool name_is_user(const char *s);
+
+/* An image reference as Docker takes it, as far as its letters go; at most 255 bytes. */
+bool name_is_image(const char *s);
+
+/*
+ * A host name in ASCII, "example.org", or "*.example.org" for the names below it; at most 253
+ * bytes, 63 a label. Upper case is allowed and means the same.
+ */
+bool name_is_domain(const char *s);
+
+#endif

@@ -1,0 +1,165 @@
+/*
+ * Settings: everything an admin decides, from four YAML files and the overrides that PUT config
+ * stored. A settings object never changes; a reload makes a new one and the old one lives until the
+ * last request that holds it has ended.
+ */
+#ifndef BACKEND_CONFIG_SETTINGS_H
+#define BACKEND_CONFIG_SETTINGS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "backend/cleanup.h"
+#include "backend/error.h"
+#include "backend/schema.h"
+
+enum mode { MODE_UNSET, MODE_OFF, MODE_SELECTIVE, MODE_ALL };
+enum scope { SCOPE_UNSET, SCOPE_SESSION, SCOPE_AGENT, SCOPE_SHARED };
+enum network { NETWORK_UNSET, NETWORK_NONE, NETWORK_RESTRICTED, NETWORK_FULL };
+/* Access to the workspace, in rising order. */
+enum access { ACCESS_UNSET, ACCESS_NONE, ACCESS_RO, ACCESS_RW };
+/* In rising order; UNSET may do nothing. */
+enum role { ROLE_UNSET, ROLE_VIEWER, ROLE_USER, ROLE_ADMIN };
+
+/* The spellings of the enums above, NULL-terminated; index = value - 1. */
+extern const char *const mode_names[];
+extern const char *const scope_names[];
+extern const char *const access_names[];
+extern const char *const network_names[]; /* "None", "Restricted", "Full" */
+extern const char *const role_names[];
+
+struct limits {
+    double cpu_cores;        /* 1.0 = one core's time */
+    int64_t memory_mb;       /* 2^20 bytes */
+    int64_t disk_mb;         /* 2^20 bytes of the container's writable layer */
+    int64_t max_processes;   /* tasks of commands, threads included */
+    int64_t timeout_seconds; /* of one execution */
+};
+
+struct network_policy {
+    bool enabled;
+    struct strings allowed_domains;
+    struct strings blocked_domains;
+};
+
+/* What GET and PUT config show: the seed's object. */
+struct policy {
+    int mode;             /* enum mode */
+    int scope_mode;       /* enum scope */
+    int workspace_access; /* enum access: the most that a request gets */
+    struct limits resource_limits;
+    struct network_policy network_policy;
+};
+
+/* Which executions mode `selective` runs. */
+struct selective {
+    bool untiered;         /* those that have no tier */
+    struct strings tiers;  /* those of these tiers */
+    struct strings agents; /* those of these agents */
+};
+
+/* How the service runs; read at start only. */
+struct service {
+    const char *user;             /* the account of workers and janitor */
+    struct strings allowed_peers; /* accounts whose processes may speak FastCGI to us: nginx's */
+    int64_t workers;              /* processes */
+    int64_t control_threads;      /* a worker's most threads for quick requests */
+    int64_t execution_threads;    /* a worker's most threads for executions */
+    int64_t drain_seconds;        /* how long TERM waits for requests in flight */
+    int64_t uid_first, uid_last;  /* the uids that owners' commands run as */
+    int64_t max_output_bytes;     /* kept of a stream, head and tail; the most a request may ask */
+    const char *docker_runtime;   /* of containers whose tier names none */
+};
+
+struct tier {
+    const char *name;
+    struct limits limits;
+    int network;         /* enum network */
+    const char *runtime; /* of Docker: "runc", "runsc", ... */
+};
+
+struct template_entry {
+    const char *name;
+    const char *image; /* reference as Docker takes it */
+    bool is_default;   /* of requests that name no template; at most one */
+};
+
+/* What access.yaml says of one user, or of everybody else (name NULL). */
+struct access_rule {
+    const char *name;
+    int role;             /* enum role */
+    const char *tier;     /* NULL: the config's resource_limits */
+    const char *max_tier; /* NULL: every tier */
+};
+
+/* Lifetime: reference-counted, see settings_ref(). Read-only to all but its maker. */
+struct settings {
+    atomic_int references;
+    int64_t loaded_at_ms; /* since the epoch */
+    struct policy policy; /* YAML and overrides together */
+    struct selective selective;
+    struct service service;
+    struct list tiers;                 /* struct tier, lowest first */
+    struct list templates;             /* struct template_entry */
+    struct list users;                 /* struct access_rule, name set */
+    struct access_rule default_access; /* role ROLE_UNSET: users not named get no service */
+    json_t *policy_json;               /* owned: `policy` as GET config shows it */
+    json_t *overrides;                 /* owned: the overrides that were applied, an object */
+    json_t *merged;                    /* owned: what policy's strings are borrowed from */
+    json_t *documents[4];              /* owned: the files and defaults, for all other strings */
+};
+
+/*
+ * Read sandbox.yaml, tiers.yaml, templates.yaml and access.yaml in the directory @dir, apply
+ * @overrides (borrowed; NULL for none: a JSON object of the fields of `policy`, as
+ * settings_override() makes it), and check what the schema alone cannot: tiers named by users and
+ * by `selective` exist, names are well spelled and unique (tiers without regard to case), at most
+ * one default template, uid range sane.
+ * On success *ret is the new object, with one reference that is the caller's.
+ * Errors: ERR_VALIDATION, whose sentence begins with "file:line:column: " (file name without its
+ * directory, line and column from 1), or with a pointer into the policy if @overrides do not fit.
+ */
+int settings_load(const char *dir, json_t *overrides, struct settings **ret, struct error *err);
+
+/*
+ * A settings object as @base, with the policy of @base's YAML under @overrides (as there) instead.
+ * @base stays as it is. Errors: ERR_VALIDATION with pointers into the policy.
+ */
+int settings_with_overrides(const struct settings *base, json_t *overrides, struct settings **ret,
+                            struct error *err);
+
+/*
+ * Apply the merge patch @patch (RFC 7396, of the policy object) to @overrides: a null removes the
+ * override, so that the field is its YAML default again. Neither argument is changed.
+ * @overrides may be NULL. On success *ret is a new object, without nulls and empty objects in it.
+ * Errors: ERR_VALIDATION with pointers if @patch names a field that there is not (with null, too)
+ * or holds a value that no policy_fields allow.
+ */
+int settings_override(json_t *overrides, json_t *patch, json_t **ret, struct error *err);
+
+/* Count one more holder. Returns @s. */
+struct settings *settings_ref(struct settings *s);
+
+/* Give a reference back; the last one frees. NULL is fine. */
+void settings_unref(struct settings *s);
+CLEANUP_FN(struct settings *, settings_unref)
+
+/* The tier called @name without regard to case, or NULL. Borrowed. */
+const struct tier *settings_tier(const struct settings *s, const char *name);
+
+/* Its rank, 0 for the lowest; -1 if there is none of that name. */
+int settings_tier_rank(const struct settings *s, const char *name);
+
+/* The template called @name, or the default one for NULL; NULL if there is none. Borrowed. */
+const struct template_entry *settings_template(const struct settings *s, const char *name);
+
+/* What applies to @user: their own rule, or the default one (role ROLE_UNSET: none). Never NULL. */
+const struct access_rule *settings_access(const struct settings *s, const char *user);
+
+/* The members of `policy`, for PUT config and the API's description. */
+extern const struct field policy_fields[];
+
+#endif

@@ -1,0 +1,192 @@
+/* The field tables of the YAML files and of the policy: see tables.h. */
+#include "backend/config/tables.h"
+
+#include <stddef.h>
+
+#include "backend/config/settings.h"
+
+const char *const mode_names[] = {"off", "selective", "all", NULL};
+const char *const scope_names[] = {"session", "agent", "shared", NULL};
+const char *const access_names[] = {"none", "ro", "rw", NULL};
+const char *const network_names[] = {"None", "Restricted", "Full", NULL};
+const char *const role_names[] = {"viewer", "user", "admin", NULL};
+
+/* clang-format off */
+/* NOLINTBEGIN(bugprone-macro-parentheses): types and paths of members take no parentheses */
+
+/* The members of a `struct limits` that is (or is embedded as `path` in) the struct `in`. */
+#define LIMIT_FIELDS(in, path, needed)                                                            \
+    {.name = "cpu_cores", .type = FIELD_NUMBER, .offset = offsetof(in, path cpu_cores),           \
+     .required = needed, .above_min = true, .max = 1024,                                          \
+     .doc = "CPU time, in cores."},                                                               \
+    {.name = "memory_mb", .type = FIELD_INT, .offset = offsetof(in, path memory_mb),              \
+     .required = needed, .min = 16, .max = 1048576,                                               \
+     .doc = "Memory, in MiB."},                                                                   \
+    {.name = "disk_mb", .type = FIELD_INT, .offset = offsetof(in, path disk_mb),                  \
+     .required = needed, .min = 1, .max = 67108864,                                               \
+     .doc = "Disk space of the container's own files, in MiB."},                                  \
+    {.name = "max_processes", .type = FIELD_INT, .offset = offsetof(in, path max_processes),      \
+     .required = needed, .min = 1, .max = 100000,                                                 \
+     .doc = "Processes and threads of commands at one time."},                                    \
+    {.name = "timeout_seconds", .type = FIELD_INT, .offset = offsetof(in, path timeout_seconds),  \
+     .required = needed, .min = 1, .max = 86400,                                                  \
+     .doc = "The longest that one execution may take."}
+
+static const struct field limit_fields[] = {
+    LIMIT_FIELDS(struct limits, , false),
+    {0},
+};
+
+static const struct field network_fields[] = {
+    {.name = "enabled", .type = FIELD_BOOL, .offset = offsetof(struct network_policy, enabled),
+     .doc = "Whether restricted containers reach the allowed domains, or nothing."},
+    {.name = "allowed_domains", .type = FIELD_STRINGS, .max = 1000,
+     .offset = offsetof(struct network_policy, allowed_domains),
+     .doc = "Host names, or *.example.org for all names below example.org."},
+    {.name = "blocked_domains", .type = FIELD_STRINGS, .max = 1000,
+     .offset = offsetof(struct network_policy, blocked_domains),
+     .doc = "As allowed_domains; blocked wins over allowed."},
+    {0},
+};
+
+/* The members of a `struct policy` that is (or is embedded as `path` in) the struct `in`. */
+#define POLICY_FIELDS(in, path)                                                                   \
+    {.name = "mode", .type = FIELD_ENUM, .offset = offsetof(in, path mode),                       \
+     .values = mode_names,                                                                        \
+     .doc = "Which executions run: none, those selected, or all."},                               \
+    {.name = "scope_mode", .type = FIELD_ENUM, .offset = offsetof(in, path scope_mode),           \
+     .values = scope_names,                                                                       \
+     .doc = "What shares a container where a request does not say."},                             \
+    {.name = "workspace_access", .type = FIELD_ENUM,                                              \
+     .offset = offsetof(in, path workspace_access), .values = access_names,                       \
+     .doc = "The most access to the agent's workspace that a request gets."},                     \
+    {.name = "resource_limits", .type = FIELD_OBJECT,                                             \
+     .offset = offsetof(in, path resource_limits), .fields = limit_fields,                        \
+     .doc = "Limits of executions without a tier."},                                              \
+    {.name = "network_policy", .type = FIELD_OBJECT,                                              \
+     .offset = offsetof(in, path network_policy), .fields = network_fields,                       \
+     .doc = "Which domains containers of restricted tiers reach."}
+
+/* NOLINTEND(bugprone-macro-parentheses) */
+
+const struct field policy_fields[] = {
+    POLICY_FIELDS(struct policy, ),
+    {0},
+};
+
+static const struct field selective_fields[] = {
+    {.name = "untiered", .type = FIELD_BOOL, .offset = offsetof(struct selective, untiered)},
+    {.name = "tiers", .type = FIELD_STRINGS, .offset = offsetof(struct selective, tiers),
+     .max = 64},
+    {.name = "agents", .type = FIELD_STRINGS, .offset = offsetof(struct selective, agents),
+     .max = 1000},
+    {0},
+};
+
+static const struct field service_fields[] = {
+    {.name = "user", .type = FIELD_STRING, .offset = offsetof(struct service, user),
+     .min = 1, .max = 32},
+    {.name = "allowed_peers", .type = FIELD_STRINGS,
+     .offset = offsetof(struct service, allowed_peers),
+     .min = 1, .max = 16},
+    {.name = "workers", .type = FIELD_INT, .offset = offsetof(struct service, workers),
+     .min = 1, .max = 64},
+    {.name = "control_threads", .type = FIELD_INT,
+     .offset = offsetof(struct service, control_threads),
+     .min = 1, .max = 4096},
+    {.name = "execution_threads", .type = FIELD_INT,
+     .offset = offsetof(struct service, execution_threads),
+     .min = 1, .max = 4096},
+    {.name = "drain_seconds", .type = FIELD_INT, .offset = offsetof(struct service, drain_seconds),
+     .max = 3600},
+    {.name = "uid_first", .type = FIELD_INT, .offset = offsetof(struct service, uid_first),
+     .min = 10000, .max = 2147483647},
+    {.name = "uid_last", .type = FIELD_INT, .offset = offsetof(struct service, uid_last),
+     .min = 10000, .max = 2147483647},
+    {.name = "max_output_bytes", .type = FIELD_INT,
+     .offset = offsetof(struct service, max_output_bytes),
+     .min = 2, .max = 16777216},
+    {.name = "docker_runtime", .type = FIELD_IDENT,
+     .offset = offsetof(struct service, docker_runtime),
+     .min = 1, .max = 64},
+    {0},
+};
+
+const struct field sandbox_fields[] = {
+    POLICY_FIELDS(struct settings, policy.),
+    {.name = "selective", .type = FIELD_OBJECT, .offset = offsetof(struct settings, selective),
+     .fields = selective_fields},
+    {.name = "service", .type = FIELD_OBJECT, .offset = offsetof(struct settings, service),
+     .fields = service_fields},
+    {0},
+};
+
+static const struct field tier_fields[] = {
+    LIMIT_FIELDS(struct tier, limits., true),
+    {.name = "network", .type = FIELD_ENUM, .offset = offsetof(struct tier, network),
+     .required = true, .values = network_names},
+    {.name = "runtime", .type = FIELD_IDENT, .offset = offsetof(struct tier, runtime),
+     .min = 1, .max = 64},
+    {0},
+};
+
+const struct field tiers_fields[] = {
+    {.name = "tiers", .type = FIELD_DICT, .offset = offsetof(struct settings, tiers),
+     .required = true, .min = 1, .max = 64,
+     .fields = tier_fields, .size = sizeof(struct tier)},
+    {0},
+};
+
+static const struct field template_fields[] = {
+    {.name = "image", .type = FIELD_STRING, .offset = offsetof(struct template_entry, image),
+     .required = true, .min = 1, .max = 255},
+    {.name = "default", .type = FIELD_BOOL, .offset = offsetof(struct template_entry, is_default)},
+    {0},
+};
+
+const struct field templates_fields[] = {
+    {.name = "templates", .type = FIELD_DICT, .offset = offsetof(struct settings, templates),
+     .required = true, .max = 256,
+     .fields = template_fields, .size = sizeof(struct template_entry)},
+    {0},
+};
+
+static const struct field rule_fields[] = {
+    {.name = "role", .type = FIELD_ENUM, .offset = offsetof(struct access_rule, role),
+     .required = true, .values = role_names},
+    {.name = "tier", .type = FIELD_IDENT, .offset = offsetof(struct access_rule, tier),
+     .min = 1, .max = 64},
+    {.name = "max_tier", .type = FIELD_IDENT, .offset = offsetof(struct access_rule, max_tier),
+     .min = 1, .max = 64},
+    {0},
+};
+
+const struct field access_fields[] = {
+    {.name = "users", .type = FIELD_DICT, .offset = offsetof(struct settings, users),
+     .required = true, .max = 10000,
+     .fields = rule_fields, .size = sizeof(struct access_rule)},
+    {.name = "default", .type = FIELD_OBJECT, .offset = offsetof(struct settings, default_access),
+     .fields = rule_fields},
+    {0},
+};
+
+/* clang-format on */
+
+/* JSON rather than a struct, so that lists have defaults too; yaml/sandbox.yaml says the same. */
+static const char sandbox_default_text[] =
+    "{\"mode\": \"selective\", \"scope_mode\": \"session\", \"workspace_access\": \"rw\","
+    " \"resource_limits\": {\"cpu_cores\": 1.0, \"memory_mb\": 512, \"disk_mb\": 2048,"
+    "                     \"max_processes\": 50, \"timeout_seconds\": 300},"
+    " \"network_policy\": {\"enabled\": false, \"allowed_domains\": [], \"blocked_domains\": []},"
+    " \"selective\": {\"untiered\": true, \"agents\": [],"
+    "               \"tiers\": [\"Sandbox\", \"Restricted\", \"Standard\", \"Elevated\"]},"
+    " \"service\": {\"user\": \"sandboxd\", \"allowed_peers\": [\"www-data\"], \"workers\": 2,"
+    "             \"control_threads\": 8, \"execution_threads\": 64, \"drain_seconds\": 10,"
+    "             \"uid_first\": 200000, \"uid_last\": 265535, \"max_output_bytes\": 1048576,"
+    "             \"docker_runtime\": \"runc\"}}";
+
+json_t *
+sandbox_defaults(void)
+{
+    return json_loads(sandbox_default_text, JSON_REJECT_DUPLICATES, NULL);
+}

@@ -1,0 +1,302 @@
+/* Containers: see container.h. */
+#include "backend/container.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backend/store/store.h"
+
+enum { LOCK_WAIT_MS = 130000 }; /* longer than the slowest engine call that a holder makes */
+
+const char *
+caller_owner(const struct caller *caller)
+{
+    return caller->role == ROLE_ADMIN ? NULL : caller->user;
+}
+
+struct engine_spec
+container_engine_spec(const struct container *c)
+{
+    struct engine_spec spec = {
+        .uid = c->uid,
+        .workspace_access = c->workspace_access,
+        .limits = c->limits,
+    };
+
+    snprintf(spec.id, sizeof(spec.id), "%s", c->id);
+    snprintf(spec.owner, sizeof(spec.owner), "%s", c->owner);
+    snprintf(spec.workspace, sizeof(spec.workspace), "%s", c->agent_id);
+    snprintf(spec.image, sizeof(spec.image), "%s", c->image);
+    snprintf(spec.runtime, sizeof(spec.runtime), "%s", c->runtime);
+    return spec;
+}
+
+void
+container_guest_directory(const struct backend *b, const char *id, char *buf, size_t size)
+{
+    snprintf(buf, size, "%s/guests/%s", b->context->state_dir, id);
+}
+
+static int
+lock_container(struct backend *b, const char *id, pthread_mutex_t **ret, struct error *err)
+{
+    return shared_lock(b->context->shared, SHARED_LOCK_CONTAINER, id, LOCK_WAIT_MS, ret, err);
+}
+
+/* Start the container in the engine, or make it anew there if the engine has lost it. */
+static int
+bring_up(struct backend *b, struct store *store, const struct container *c, struct error *err)
+{
+    const struct engine_spec spec = container_engine_spec(c);
+    int r = engine_start(b->engine, &spec, err);
+
+    if (r == -ENOENT) {
+        error_clear(err);
+        r = engine_create(b->engine, &spec, err);
+    }
+    return r < 0 ? r : store_container_status(store, c->id, CONTAINER_RUNNING, time_now_ms(), err);
+}
+
+/* Make the container that the row @c announces; on failure neither remains. */
+static int
+make(struct backend *b, struct store *store, const struct container *c, struct error *err)
+{
+    _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
+    const struct engine_spec spec = container_engine_spec(c);
+    int r;
+
+    r = lock_container(b, c->id, &lock, err);
+    if (r == 0)
+        r = engine_create(b->engine, &spec, err);
+    if (r == 0)
+        r = store_container_status(store, c->id, CONTAINER_RUNNING, time_now_ms(), err);
+    if (r < 0)
+        store_container_delete(store, c->id, NULL);
+    return r;
+}
+
+/* A new container by @plan: the row first, then the engine. */
+static int
+create(struct backend *b, struct store *store, const struct container *plan, json_t *labels,
+       struct container *ret, struct error *err)
+{
+    const struct service *service = &b->settings->service;
+    struct container c = *plan;
+    _cleanup_(freep) char *text = json_dumps(labels, JSON_COMPACT);
+    int r;
+
+    if (labels && !text)
+        return error_errno(err, ENOMEM, "labels");
+    r = store_owner_uid(store, c.owner, service->uid_first, service->uid_last, &c.uid, err);
+    if (r < 0)
+        return r;
+    id_container(c.id);
+    c.labels = text;
+    c.status = CONTAINER_CREATING;
+    c.worker = b->context->worker_id;
+    c.created_at_ms = time_now_ms();
+    c.last_used_at_ms = c.created_at_ms;
+    r = store_container_insert(store, &c, err);
+    if (r == 0)
+        r = make(b, store, &c, err);
+    return r < 0 ? r : store_container_get(store, c.id, ret, err);
+}
+
+/* Bring the scope's container, found in some state, to run; -ENOENT: there is none (any more). */
+static int
+reuse(struct backend *b, struct store *store, const char *scope_key, struct container *ret,
+      struct error *err)
+{
+    _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
+    struct container c = {0};
+    int r;
+
+    r = store_container_by_scope(store, scope_key, &c, err);
+    if (r < 0)
+        return r;
+    if (c.status == CONTAINER_CREATING) {
+        /* Its maker held the scope's lock, which we hold now: it died on the way. */
+        r = container_discard(b, c.id, err);
+        container_done(&c);
+        return r < 0 ? r : -ENOENT;
+    }
+    if (c.status != CONTAINER_RUNNING) {
+        r = lock_container(b, c.id, &lock, err);
+        if (r == 0)
+            r = bring_up(b, store, &c, err);
+        c.status = CONTAINER_RUNNING;
+    }
+    if (r == 0)
+        *ret = c;
+    else
+        container_done(&c);
+    return r;
+}
+
+int
+container_acquire(struct backend *b, const struct container *plan, json_t *labels,
+                  struct container *ret, bool *ret_created, struct error *err)
+{
+    _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
+    struct store *store = NULL;
+    struct error missing = {0};
+    int r;
+
+    *ret_created = false;
+    r = backend_store(b, &store, err);
+    if (r < 0)
+        return r;
+    if (!plan->one_shot) {
+        r = store_container_by_scope(store, plan->scope_key, ret, &missing);
+        if (r == 0 && ret->status == CONTAINER_RUNNING)
+            return 0;
+        if (r == 0)
+            container_done(ret);
+        r = shared_lock(b->context->shared, SHARED_LOCK_SCOPE, plan->scope_key, LOCK_WAIT_MS, &lock,
+                        err);
+        if (r < 0)
+            return r;
+        r = reuse(b, store, plan->scope_key, ret, err);
+        if (r != -ENOENT)
+            return r;
+        error_clear(err);
+    }
+    *ret_created = true;
+    return create(b, store, plan, labels, ret, err);
+}
+
+int
+container_revive(struct backend *b, const struct container *c, struct error *err)
+{
+    _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
+    struct container now = {0};
+    struct store *store = NULL;
+    int r;
+
+    r = backend_store(b, &store, err);
+    if (r == 0)
+        r = lock_container(b, c->id, &lock, err);
+    if (r < 0)
+        return r;
+    r = store_container_get(store, c->id, &now, err);
+    if (r == -ENOENT || (r == 0 && now.status != CONTAINER_RUNNING)) {
+        error_clear(err);
+        r = error_set(err, ERR_CONTAINER_NOT_RUNNING,
+                      "the container was stopped or removed meanwhile");
+    }
+    if (r == 0)
+        r = bring_up(b, store, &now, err);
+    container_done(&now);
+    return r;
+}
+
+int
+container_get(struct backend *b, const struct caller *caller, const char *id, struct container *ret,
+              struct error *err)
+{
+    const char *owner = caller_owner(caller);
+    struct store *store = NULL;
+    struct container c = {0};
+    int r;
+
+    r = backend_store(b, &store, err);
+    if (r == 0)
+        r = store_container_get(store, id, &c, err);
+    if (r < 0)
+        return r;
+    if ((owner && strcmp(owner, c.owner) != 0) || c.status == CONTAINER_REMOVING) {
+        container_done(&c);
+        return error_set(err, ERR_NOT_FOUND, "there is no such container");
+    }
+    *ret = c;
+    return 0;
+}
+
+enum change { CHANGE_START, CHANGE_STOP, CHANGE_RESTART };
+
+static int
+stop_engine(struct backend *b, struct store *store, const struct container *c, struct error *err)
+{
+    int r = engine_stop(b->engine, c->id, err);
+
+    if (r == -ENOENT) {
+        error_clear(err); /* gone from the engine: it does not run */
+        r = 0;
+    }
+    return r < 0 ? r : store_container_status(store, c->id, CONTAINER_STOPPED, time_now_ms(), err);
+}
+
+/* Change the state of a container under its lock, and read how it is then. */
+static int
+change_state(struct backend *b, const struct caller *caller, const char *id, enum change change,
+             struct container *ret, struct error *err)
+{
+    _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
+    struct container c = {0};
+    struct store *store = NULL;
+    int r;
+
+    r = backend_store(b, &store, err);
+    if (r == 0)
+        r = container_get(b, caller, id, &c, err);
+    container_done(&c);
+    if (r == 0)
+        r = lock_container(b, id, &lock, err);
+    if (r == 0)
+        r = container_get(b, caller, id, &c, err);
+    if (r == 0 && change != CHANGE_START)
+        r = stop_engine(b, store, &c, err);
+    if (r == 0 && change != CHANGE_STOP)
+        r = bring_up(b, store, &c, err);
+    container_done(&c);
+    return r < 0 ? r : container_get(b, caller, id, ret, err);
+}
+
+int
+container_start(struct backend *b, const struct caller *caller, const char *id,
+                struct container *ret, struct error *err)
+{
+    return change_state(b, caller, id, CHANGE_START, ret, err);
+}
+
+int
+container_stop(struct backend *b, const struct caller *caller, const char *id,
+               struct container *ret, struct error *err)
+{
+    return change_state(b, caller, id, CHANGE_STOP, ret, err);
+}
+
+int
+container_restart(struct backend *b, const struct caller *caller, const char *id,
+                  struct container *ret, struct error *err)
+{
+    return change_state(b, caller, id, CHANGE_RESTART, ret, err);
+}
+
+int
+container_discard(struct backend *b, const char *id, struct error *err)
+{
+    _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
+    struct store *store = NULL;
+    int r;
+
+    r = backend_store(b, &store, err);
+    if (r == 0)
+        r = lock_container(b, id, &lock, err);
+    if (r == 0)
+        r = store_container_removing(store, id, err);
+    if (r == 0)
+        r = engine_remove(b->engine, id, err);
+    return r < 0 ? r : store_container_delete(store, id, err);
+}
+
+int
+container_remove(struct backend *b, const struct caller *caller, const char *id, struct error *err)
+{
+    struct container c = {0};
+    int r = container_get(b, caller, id, &c, err);
+
+    container_done(&c);
+    return r < 0 ? r : container_discard(b, id, err);
+}

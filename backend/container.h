@@ -1,0 +1,69 @@
+/*
+ * Containers: found or made for a scope, started, stopped and removed. The row in the store states
+ * the intent before the engine is asked, so that a crash leaves something the janitor can finish.
+ * Work on one container is put in an order by a lock that all processes share.
+ *
+ * `caller` is who asks: an admin touches everybody's, others only their own; what is not theirs is
+ * as if it did not exist (ERR_NOT_FOUND).
+ */
+#ifndef BACKEND_CONTAINER_H
+#define BACKEND_CONTAINER_H
+
+#include <stdbool.h>
+
+#include "backend/backend.h"
+#include "backend/engine.h"
+#include "backend/error.h"
+#include "backend/store/records.h"
+
+struct caller {
+    const char *user;
+    int role; /* enum role */
+};
+
+/* The owner that a caller's look-ups are narrowed to; NULL for an admin. */
+const char *caller_owner(const struct caller *caller);
+
+/*
+ * The running container of @plan's scope (placement_plan()), with *ret_created whether it was made
+ * now; for a one-shot plan always a new one. A stopped one is started. @labels is a JSON object,
+ * borrowed, for a new one (NULL: none). Caller: container_done(). Errors: ERR_TEMPLATE_NOT_READY,
+ * and those of engine.h.
+ */
+int container_acquire(struct backend *b, const struct container *plan, json_t *labels,
+                      struct container *ret, bool *ret_created, struct error *err);
+
+/*
+ * Make sure that @c, whose guest did not answer, runs: started, or made anew where the engine lost
+ * it. Errors: ERR_CONTAINER_NOT_RUNNING if somebody has stopped or removed it meanwhile, and those
+ * of engine.h.
+ */
+int container_revive(struct backend *b, const struct container *c, struct error *err);
+
+/* One container. Caller: container_done(). */
+int container_get(struct backend *b, const struct caller *caller, const char *id,
+                  struct container *ret, struct error *err);
+
+/* Start, stop or restart it; *ret is how it is then. Starting a running one is fine, and so on. */
+int container_start(struct backend *b, const struct caller *caller, const char *id,
+                    struct container *ret, struct error *err);
+int container_stop(struct backend *b, const struct caller *caller, const char *id,
+                   struct container *ret, struct error *err);
+int container_restart(struct backend *b, const struct caller *caller, const char *id,
+                      struct container *ret, struct error *err);
+
+/* Remove it with all that is private to it; the workspace stays. */
+int container_remove(struct backend *b, const struct caller *caller, const char *id,
+                     struct error *err);
+
+/* As container_remove(), for a container in hand that is nobody's business any more (one-shots, the
+ * janitor). */
+int container_discard(struct backend *b, const char *id, struct error *err);
+
+/* What the engine is told of @c. */
+struct engine_spec container_engine_spec(const struct container *c);
+
+/* Where on the host the guest of container @id has its socket. */
+void container_guest_directory(const struct backend *b, const char *id, char *buf, size_t size);
+
+#endif

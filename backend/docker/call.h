@@ -1,0 +1,58 @@
+/*
+ * Private to backend/docker: a call of the versioned API. Finds out the version first if need be,
+ * turns refusals into errors and answers into JSON.
+ */
+#ifndef BACKEND_DOCKER_CALL_H
+#define BACKEND_DOCKER_CALL_H
+
+#include <stdbool.h>
+
+#include <jansson.h>
+
+#include "backend/docker/docker.h"
+#include "backend/docker/http.h"
+
+enum { DOCKER_PATH_MAX = 4096, DOCKER_LIST_MAX = 8 * 1024 * 1024 };
+
+/*
+ * Ask the engine for its versions (GET /version, 5 s) and settle on one, also if one was settled on
+ * before. *ret is the answer, the caller's.
+ */
+int docker_negotiate(struct docker *d, json_t **ret, struct error *err);
+
+/* The version that was settled on, such as "1.41"; "" if none is. Borrowed from @d. */
+const char *docker_api(const struct docker *d);
+
+/*
+ * Call @req->path below the version's prefix. Statuses 2xx, 304 and those of @req->fine are a
+ * success. Errors: docker.h.
+ */
+int docker_exchange(struct docker *d, const struct docker_request *req, struct docker_answer *ret,
+                    struct error *err);
+
+/* As docker_exchange(), for an answer that is one JSON value. @ret may be NULL: not looked at. */
+int docker_call(struct docker *d, const struct docker_request *req, json_t **ret,
+                struct error *err);
+
+/*
+ * Parse an answer with jansson's @flags; its bytes are changed on the way. ERR_INTERNAL if it is no
+ * JSON object or array.
+ */
+int docker_json(struct buf *body, size_t flags, json_t **ret, struct error *err);
+
+/* An ERR_INTERNAL: the answer to @what is JSON, but not what the API promises. */
+int docker_unexpected(const char *what, struct error *err);
+
+/*
+ * Copy Docker's own @message (NULL: none) to @out, fit for a sentence: without control characters,
+ * and cut between two characters where it is longer than @size - 1 bytes.
+ */
+void docker_message(const char *message, char *out, size_t size);
+
+/* ERR_VALIDATION unless @name can be a container's name or id. */
+int docker_name_check(const char *name, struct error *err);
+
+/* ERR_VALIDATION unless @reference can be an image's reference or id. */
+int docker_reference_check(const char *reference, struct error *err);
+
+#endif

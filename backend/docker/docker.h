@@ -1,0 +1,144 @@
+/*
+ * The Docker Engine API, as much of it as the broker needs. A `struct docker` is one thread's
+ * kept-alive connection. Every call has a timeout and a ceiling for the answer. Paths carry the API
+ * version that was negotiated (the engine's, at most DOCKER_API_MAX); it is negotiated again after
+ * the connection was lost, so that an upgraded engine is followed.
+ *
+ * Errors of every call: ERR_DOCKER_DOWN (cannot connect, timed out, cut off; retry_after_seconds set),
+ * ERR_DOCKER (the engine refused; the sentence holds its own message), ERR_NOT_FOUND (its 404),
+ * ERR_CONFLICT (its 409), ERR_INTERNAL (an answer that is not what the API promises),
+ * ERR_VALIDATION (an id, name, reference or limit that cannot be one; nothing was sent).
+ */
+#ifndef BACKEND_DOCKER_DOCKER_H
+#define BACKEND_DOCKER_DOCKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "backend/cleanup.h"
+#include "backend/error.h"
+
+#define DOCKER_API_MAX "1.52"
+#define DOCKER_API_MIN "1.41"
+
+enum { DOCKER_ID_SIZE = 65 };
+
+struct docker;
+
+/* What GET /version and GET /info say. Strings are "" where the engine does not say. */
+struct docker_info {
+    char version[64];
+    char api_version[16];    /* the one negotiated */
+    char storage_driver[32];
+    char backing_filesystem[32]; /* under overlay2: "extfs", "xfs", ... */
+    char cgroup_version[4];  /* "1" or "2" */
+    char runtimes[8][32];    /* names, "" beyond the last */
+    char runc_version[64];
+    bool storage_opt_size;   /* the driver can limit a container's disk (btrfs, zfs) */
+};
+
+/*
+ * A container to make. Everything is borrowed for the call. Limits that are 0 or less are refused,
+ * since Docker would read "no limit" in them; runtime, hostname, binds and labels may be NULL.
+ */
+struct docker_create {
+    const char *name;
+    const char *image;        /* reference or id */
+    const char *runtime;
+    const char *hostname;
+    const char *const *entrypoint; /* NULL-terminated */
+    const char *const *binds;      /* NULL-terminated "source:target[:options]" */
+    json_t *labels;           /* object of strings */
+    double cpu_cores;
+    int64_t memory_mb;
+    int64_t pids_limit;       /* of the whole container */
+    int64_t disk_mb;          /* 0: the driver cannot limit it */
+    bool cgroup_v1;           /* the engine's host has cgroup v1 */
+};
+
+struct docker_container {
+    char id[DOCKER_ID_SIZE];
+    char name[80];           /* without the leading slash; "" if none */
+    bool running;
+    bool oom_killed;         /* inspect only */
+    int pid;                 /* of PID 1 on the host, 0 if not running; inspect only */
+    int64_t size_rw;         /* bytes of the writable layer; -1 unless sizes were asked for */
+    json_t *labels;          /* owned object; NULL if none */
+};
+
+/* Figures of one moment, from cgroup v1 and v2 answers alike. */
+struct docker_stats {
+    uint64_t cpu_ns;         /* CPU time used so far */
+    uint64_t memory_bytes;   /* in use, without the reclaimable file cache */
+    uint64_t pids;
+};
+
+/*
+ * A connection to the engine at @host ("unix:///path" or "tcp://host:port"), not yet opened.
+ * Errors: ERR_VALIDATION for a host of another kind, ERR_INTERNAL.
+ */
+int docker_new(const char *host, struct docker **ret, struct error *err);
+
+/* Close it. */
+void docker_free(struct docker *d);
+CLEANUP_FN(struct docker *, docker_free)
+
+/* GET /version (5 s): only version and api_version are set. */
+int docker_version(struct docker *d, struct docker_info *ret, struct error *err);
+
+/* GET /info and GET /version (10 s). */
+int docker_info(struct docker *d, struct docker_info *ret, struct error *err);
+
+/*
+ * ContainerCreate (60 s) with the posture that every container of ours has: read create.c. On success
+ * @ret_id holds the engine's id. ERR_CONFLICT: the name is taken. ERR_NOT_FOUND: no such image.
+ */
+int docker_container_create(struct docker *d, const struct docker_create *spec,
+                            char ret_id[DOCKER_ID_SIZE], struct error *err);
+
+/* ContainerStart (60 s). Already running is fine. */
+int docker_container_start(struct docker *d, const char *id, struct error *err);
+
+/* ContainerStop: TERM, then KILL after @grace_seconds (the call may take 30 s longer). Stopped is fine. */
+int docker_container_stop(struct docker *d, const char *id, int grace_seconds, struct error *err);
+
+/* ContainerKill with SIGKILL (30 s). Not running is fine. */
+int docker_container_kill(struct docker *d, const char *id, struct error *err);
+
+/* ContainerDelete with force and volumes (60 s). Missing is fine, and so is a removal under way. */
+int docker_container_remove(struct docker *d, const char *id, struct error *err);
+
+/* ContainerInspect (10 s); @size asks for size_rw, which can take long (60 s). */
+int docker_container_inspect(struct docker *d, const char *id, bool size,
+                             struct docker_container *ret, struct error *err);
+
+/*
+ * ContainerList (30 s; 120 s with @size) of all containers, running or not, that carry @label
+ * ("key=value"). *ret is an array of *ret_count that docker_container_list_free() frees.
+ */
+int docker_container_list(struct docker *d, const char *label, bool size,
+                          struct docker_container **ret, size_t *ret_count, struct error *err);
+void docker_container_list_free(struct docker_container *list, size_t count);
+
+/* Free what an inspected container owns. */
+void docker_container_done(struct docker_container *c);
+
+/* ContainerStats, one shot, not streamed (10 s). */
+int docker_container_stats(struct docker *d, const char *id, struct docker_stats *ret,
+                           struct error *err);
+
+/* ImageInspect (10 s): the image's id ("sha256:…") and size in bytes. Either return may be NULL. */
+int docker_image_inspect(struct docker *d, const char *reference, char ret_id[80],
+                         int64_t *ret_size, struct error *err);
+
+/*
+ * ImageCreate (300 s) from a tar of a root file system that is read from @tar_fd to its end; then
+ * the image is @repository:@tag. The descriptor should be a file: where read(2) on it blocks, the
+ * timeout does not count. It stays the caller's.
+ */
+int docker_image_import(struct docker *d, int tar_fd, const char *repository, const char *tag,
+                        struct error *err);
+
+#endif

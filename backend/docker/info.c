@@ -1,0 +1,156 @@
+/*
+ * What the engine says about itself (Docker API v1.41, SystemVersion and SystemInfo).
+ */
+#include "backend/docker/call.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { INFO_TIMEOUT_MS = 10000 };
+
+/* Copy a string that may be missing; what does not fit is cut. */
+static void
+copy_string(char *out, size_t size, const json_t *value)
+{
+    docker_message(json_string_value(value), out, size);
+}
+
+static int
+fill_version(const struct docker *d, const json_t *root, struct docker_info *info,
+             struct error *err)
+{
+    const json_t *version = json_object_get(root, "Version");
+
+    if (!json_is_string(version))
+        return docker_unexpected("GET /version", err);
+    copy_string(info->version, sizeof(info->version), version);
+    snprintf(info->api_version, sizeof(info->api_version), "%s", docker_api(d));
+    return 0;
+}
+
+/* runc's version: a component of GET /version, else the commit in GET /info. */
+static void
+fill_runc(const json_t *version, const json_t *root, struct docker_info *info)
+{
+    json_t *components = json_object_get(version, "Components"), *component;
+    size_t i;
+
+    copy_string(info->runc_version, sizeof(info->runc_version),
+                json_object_get(json_object_get(root, "RuncCommit"), "ID"));
+    json_array_foreach(components, i, component)
+    {
+        const char *name = json_string_value(json_object_get(component, "Name"));
+
+        if (name && strcmp(name, "runc") == 0)
+            copy_string(info->runc_version, sizeof(info->runc_version),
+                        json_object_get(component, "Version"));
+    }
+}
+
+/* Whether @name is a shim's type ("io.containerd.runc.v2") rather than a runtime that has a name.
+ */
+static bool
+is_shim_type(const char *name)
+{
+    static const char prefix[] = "io.containerd.";
+
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+/* The names of the OCI runtimes. The engine lists shims' types among them: those come last. */
+static void
+fill_runtimes(const json_t *root, struct docker_info *info)
+{
+    json_t *runtimes = json_object_get(root, "Runtimes"), *value;
+    const char *name;
+    size_t count = 0;
+
+    for (int shims = 0; shims < 2; shims++) {
+        json_object_foreach(runtimes, name, value)
+        {
+            if (is_shim_type(name) != (shims == 1) || count == ARRAY_LEN(info->runtimes) ||
+                strlen(name) >= sizeof(info->runtimes[0]))
+                continue; /* a name that was cut would name another runtime */
+            docker_message(name, info->runtimes[count], sizeof(info->runtimes[0]));
+            count++;
+        }
+    }
+}
+
+/* Look up @key in DriverStatus, an array of [key, value]. */
+static const json_t *
+driver_status(const json_t *root, const char *key)
+{
+    json_t *list = json_object_get(root, "DriverStatus"), *pair;
+    size_t i;
+
+    json_array_foreach(list, i, pair)
+    {
+        const char *name = json_string_value(json_array_get(pair, 0));
+
+        if (name && strcmp(name, key) == 0)
+            return json_array_get(pair, 1);
+    }
+    return NULL;
+}
+
+static void
+fill_storage(const json_t *root, struct docker_info *info)
+{
+    bool quota_driver;
+
+    copy_string(info->storage_driver, sizeof(info->storage_driver),
+                json_object_get(root, "Driver"));
+    copy_string(info->backing_filesystem, sizeof(info->backing_filesystem),
+                driver_status(root, "Backing Filesystem"));
+    quota_driver =
+        strcmp(info->storage_driver, "btrfs") == 0 || strcmp(info->storage_driver, "zfs") == 0;
+    /* "driver-type" marks containerd's snapshotters of the same names, which know no size. */
+    info->storage_opt_size = quota_driver && !driver_status(root, "driver-type");
+}
+
+int
+docker_version(struct docker *d, struct docker_info *ret, struct error *err)
+{
+    struct docker_info info = {0};
+    json_auto_t *version = NULL;
+    int r;
+
+    r = docker_negotiate(d, &version, err);
+    if (r == 0)
+        r = fill_version(d, version, &info, err);
+    if (r < 0)
+        return r;
+    *ret = info;
+    return 0;
+}
+
+int
+docker_info(struct docker *d, struct docker_info *ret, struct error *err)
+{
+    const struct docker_request req = {
+        .method = "GET",
+        .path = "/info",
+        .timeout_ms = INFO_TIMEOUT_MS,
+    };
+    struct docker_info info = {0};
+    json_auto_t *version = NULL, *root = NULL;
+    int r;
+
+    r = docker_negotiate(d, &version, err);
+    if (r == 0)
+        r = fill_version(d, version, &info, err);
+    if (r == 0)
+        r = docker_call(d, &req, &root, err);
+    if (r < 0)
+        return r;
+    if (!json_is_string(json_object_get(root, "Driver")))
+        return docker_unexpected("GET /info", err);
+    fill_storage(root, &info);
+    fill_runtimes(root, &info);
+    fill_runc(version, root, &info);
+    copy_string(info.cgroup_version, sizeof(info.cgroup_version),
+                json_object_get(root, "CgroupVersion"));
+    *ret = info;
+    return 0;
+}

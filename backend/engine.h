@@ -1,0 +1,112 @@
+/*
+ * What the domain may ask of containers and mounts. It is answered by the broker, another process,
+ * but nothing here says so: a call blocks until it is done, at most the time stated.
+ *
+ * Errors of every call: ERR_DOCKER_DOWN (no engine, or no broker: try again), ERR_DOCKER (the
+ * engine refused), ERR_VALIDATION (the broker did not accept the request: a bug or an attack),
+ * ERR_INTERNAL.
+ */
+#ifndef BACKEND_ENGINE_H
+#define BACKEND_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backend/cleanup.h"
+#include "backend/config/settings.h"
+#include "backend/error.h"
+#include "backend/id.h"
+#include "backend/store/records.h"
+
+struct engine;
+
+enum {
+    ENGINE_RUNTIMES_MAX = 8,
+    ENGINE_NAME_SIZE = 32,
+    ENGINE_STATS_MAX = 512 /* containers in one engine_stats() */
+};
+
+/* The engine as GET status shows it. Strings are "" where it does not say. */
+struct engine_info {
+    char version[64];
+    char storage_driver[ENGINE_NAME_SIZE];
+    char cgroup_version[4];
+    char runtimes[ENGINE_RUNTIMES_MAX][ENGINE_NAME_SIZE];
+    bool disk_enforced; /* the storage driver limits a container's disk */
+};
+
+/* A container to make. */
+struct engine_spec {
+    char id[CONTAINER_ID_SIZE];
+    char owner[OWNER_SIZE];
+    char workspace[NAME_SIZE]; /* the name of the owner's workspace; unused with ACCESS_NONE */
+    char image[IMAGE_SIZE];
+    char runtime[RUNTIME_SIZE];
+    int64_t uid; /* and gid, of its commands */
+    enum access workspace_access;
+    struct limits limits;
+};
+
+/* A container of this instance that the engine, or a directory of the broker's, knows. */
+struct engine_container {
+    char id[CONTAINER_ID_SIZE];
+    bool exists; /* the engine has it; false: only leftovers on disk */
+    bool running;
+    int64_t disk_bytes; /* of its writable layer; -1 unless asked for */
+};
+
+/* What a container uses now. */
+struct engine_stats {
+    bool running;       /* false: the figures are 0 */
+    double cpu_percent; /* 100 = one core, over the last moments */
+    double memory_mb;   /* without reclaimable file cache */
+    int64_t processes;  /* tasks of commands, the guest's own left out */
+};
+
+/* A line to the engine for one thread; it connects with each call. NULL on ENOMEM. */
+struct engine *engine_new(const char *state_dir);
+
+/* Free it. */
+void engine_free(struct engine *e);
+CLEANUP_FN(struct engine *, engine_free)
+
+/* The engine's facts (10 s). */
+int engine_info(struct engine *e, struct engine_info *ret, struct error *err);
+
+/*
+ * Make the container and start it, with its workspace attached; returns when its guest listens (120
+ * s). Anything left of an earlier attempt with this id is removed first. On failure nothing is
+ * left. Also ERR_TEMPLATE_NOT_READY: the engine does not have the image.
+ */
+int engine_create(struct engine *e, const struct engine_spec *spec, struct error *err);
+
+/* Start a stopped one, workspace attached; returns when its guest listens (120 s). Running is fine.
+ * Also ERR_NOT_FOUND. */
+int engine_start(struct engine *e, const struct engine_spec *spec, struct error *err);
+
+/* Stop it; its commands are killed (60 s). Stopped is fine. Also ERR_NOT_FOUND. */
+int engine_stop(struct engine *e, const char *id, struct error *err);
+
+/* Remove it and all that is private to it; the workspace stays (120 s). Missing is fine. */
+int engine_remove(struct engine *e, const char *id, struct error *err);
+
+/*
+ * All of this instance's containers and leftovers (60 s), with disk use if @disk (180 s). *ret is
+ * an array of *ret_count that the caller frees.
+ */
+int engine_list(struct engine *e, bool disk, struct engine_container **ret, size_t *ret_count,
+                struct error *err);
+
+/* One container's state and disk use (60 s). Also ERR_NOT_FOUND. */
+int engine_inspect(struct engine *e, const char *id, struct engine_container *ret,
+                   struct error *err);
+
+/*
+ * What @count (at most ENGINE_STATS_MAX) containers use now (30 s), read in one go: ids in @ids,
+ * figures in the same places of @ret.
+ */
+int engine_stats(struct engine *e, const char (*ids)[CONTAINER_ID_SIZE], size_t count,
+                 struct engine_stats *ret, struct error *err);
+
+#endif

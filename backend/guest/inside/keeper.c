@@ -1,0 +1,213 @@
+/* PID 1 at work: see keeper.h. */
+#include "backend/guest/inside/keeper.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "backend/guest/inside/supervise.h"
+#include "backend/guest/inside/tree.h"
+#include "backend/guest/protocol.h"
+
+enum {
+    RETRY_MS = 100, /* after a fork failed */
+    SWEEP_MS = 10   /* between looks for what a dead supervisor left */
+};
+
+/* Lifetime: process. */
+static struct {
+    pid_t supervisors[SUPERVISORS_MAX]; /* by slot; 0: free */
+    bool hold;                          /* the last fork failed: wait before the next one */
+    bool orphans;                       /* children are about that a dead supervisor left */
+    uint64_t fingerprint;               /* of these, at the last look */
+} keeper;
+
+struct idle_table *
+keeper_idle_new(void)
+{
+    void *p = mmap(NULL, sizeof(struct idle_table), PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
+unsigned
+keeper_idle_count(const struct idle_table *t)
+{
+    unsigned n = 0;
+    size_t i;
+
+    for (i = 0; i < SUPERVISORS_MAX; i++)
+        n += atomic_load(&t->idle[i]);
+    return n;
+}
+
+/* The slot of @pid, or with 0 a free one; SUPERVISORS_MAX if there is none. */
+static size_t
+slot_of(pid_t pid)
+{
+    size_t i = 0;
+
+    while (i < SUPERVISORS_MAX && keeper.supervisors[i] != pid)
+        i++;
+    return i;
+}
+
+static bool
+is_supervisor(pid_t pid)
+{
+    return slot_of(pid) < SUPERVISORS_MAX;
+}
+
+/* fork(2) without what libc does around it. */
+static pid_t
+fork_quick(void)
+{
+    return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+}
+
+/* Fork another supervisor. Returns whether that went well. */
+static bool
+fork_supervisor(const struct guest *g)
+{
+    size_t slot = slot_of(0);
+    pid_t pid = -1;
+
+    if (slot < SUPERVISORS_MAX) {
+        atomic_store(&g->idle->idle[slot], true);
+        pid = fork_quick();
+    }
+    if (pid == 0)
+        supervise(g, &g->idle->idle[slot]);
+    keeper.hold = pid < 0;
+    if (slot < SUPERVISORS_MAX) {
+        atomic_store(&g->idle->idle[slot], pid > 0);
+        keeper.supervisors[slot] = pid > 0 ? pid : 0;
+    }
+    return pid > 0;
+}
+
+static void
+bury(const struct guest *g, pid_t pid, int status)
+{
+    size_t slot = slot_of(pid);
+    bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+
+    /* One that ended well left nobody. Whatever else dies here was left by one that did not. */
+    if (slot == SUPERVISORS_MAX || !well)
+        keeper.orphans = true;
+    if (slot == SUPERVISORS_MAX)
+        return;
+    keeper.hold = !well;
+    keeper.supervisors[slot] = 0;
+    atomic_store(&g->idle->idle[slot], false);
+}
+
+static void
+reap(const struct guest *g)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        bury(g, pid, status);
+}
+
+/* Kill what dead supervisors left. As in tree_kill(), nobody is reaped before all of it is dead. */
+static void
+sweep(const struct guest *g)
+{
+    struct census c;
+
+    tree_census(is_supervisor, &c);
+    if (c.living == 0 && c.fingerprint == keeper.fingerprint) {
+        keeper.orphans = false;
+        reap(g);
+    }
+    keeper.fingerprint = c.fingerprint;
+}
+
+static void
+take_signals(const struct guest *g)
+{
+    struct signalfd_siginfo info;
+
+    while (read(g->signals, &info, sizeof(info)) == sizeof(info))
+        if (info.ssi_signo != SIGCHLD)
+            _exit(0); /* the kernel ends the container with us */
+    if (!keeper.orphans)
+        reap(g);
+}
+
+/*
+ * Accept without waiting for long: a supervisor that has just become idle may be faster. The
+ * timeout is the socket's, so a supervisor can come to feel it; it then tries again.
+ */
+static int
+accept_briefly(int listener)
+{
+    const struct timeval brief = {.tv_usec = 1000};
+    const struct timeval forever = {0};
+    int fd = -1;
+
+    if (setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &brief, sizeof(brief)) == 0)
+        fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof(forever));
+    return fd;
+}
+
+/* Nobody can be forked to take the connection that waits: say so. */
+static void
+refuse(const struct guest *g)
+{
+    const struct {
+        struct guest_frame frame;
+        struct guest_failure failure;
+    } answer = {
+        {.type = GUEST_FRAME_FAILED, .len = sizeof(answer.failure)},
+        {.stage = GUEST_STAGE_FORK, .error = EAGAIN},
+    };
+    int fd = accept_briefly(g->listener);
+
+    if (fd < 0)
+        return;
+    send(fd, &answer, sizeof(answer), MSG_NOSIGNAL | MSG_DONTWAIT);
+    close(fd);
+}
+
+void
+keeper_run(const struct guest *g)
+{
+    for (;;) {
+        struct pollfd fds[] = {
+            {.fd = g->signals, .events = POLLIN},
+            {.fd = g->wanted, .events = POLLIN},
+            {.fd = -1, .events = POLLIN},
+        };
+        int timeout_ms = -1;
+        uint64_t count;
+
+        if (keeper.orphans)
+            sweep(g);
+        if (keeper_idle_count(g->idle) == 0 && (keeper.hold || !fork_supervisor(g))) {
+            timeout_ms = RETRY_MS;
+            fds[2].fd = g->listener;
+        }
+        if (keeper.orphans)
+            timeout_ms = SWEEP_MS;
+        if (poll(fds, 3, timeout_ms) == 0)
+            keeper.hold = false;
+        take_signals(g);
+        read(g->wanted, &count, sizeof(count)); /* it only wakes; the table tells */
+        if (fds[2].revents != 0 && keeper_idle_count(g->idle) == 0 && !fork_supervisor(g))
+            refuse(g);
+    }
+}

@@ -1,0 +1,155 @@
+/* Identifiers and times: see id.h. */
+#include "backend/id.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <sodium.h>
+
+enum { CONTAINER_ID_DIGITS = 12, DAY_MS = 86400000 };
+
+static const char container_prefix[] = "container_";
+
+/* Write @prefix and @bytes (at most 8) random bytes in hex; they must fit into @size. */
+static void
+random_id(char *out, size_t size, const char *prefix, size_t bytes)
+{
+    size_t len = strlen(prefix);
+    unsigned char noise[8];
+
+    randombytes_buf(noise, bytes);
+    snprintf(out, size, "%s", prefix);
+    sodium_bin2hex(out + len, size - len, noise, bytes);
+}
+
+void
+id_container(char out[CONTAINER_ID_SIZE])
+{
+    random_id(out, CONTAINER_ID_SIZE, container_prefix, CONTAINER_ID_DIGITS / 2);
+}
+
+void
+id_audit(char out[AUDIT_ID_SIZE])
+{
+    random_id(out, AUDIT_ID_SIZE, "exec_", 8);
+}
+
+bool
+id_is_container(const char *id)
+{
+    size_t prefix = sizeof(container_prefix) - 1;
+
+    return strncmp(id, container_prefix, prefix) == 0 &&
+           strlen(id + prefix) == CONTAINER_ID_DIGITS &&
+           strspn(id + prefix, "0123456789abcdef") == CONTAINER_ID_DIGITS;
+}
+
+bool
+id_is_name(const char *name, size_t max)
+{
+    size_t len = strnlen(name, max + 1);
+
+    if (len == 0 || len > max || !isalnum((unsigned char)name[0]))
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (!isalnum((unsigned char)name[i]) && !strchr("._@+=,-", name[i]))
+            return false;
+    return true;
+}
+
+static int64_t
+clock_ms(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t
+time_now_ms(void)
+{
+    return clock_ms(CLOCK_REALTIME);
+}
+
+int64_t
+time_monotonic_ms(void)
+{
+    return clock_ms(CLOCK_MONOTONIC);
+}
+
+void
+time_format(int64_t ms, char out[TIMESTAMP_SIZE])
+{
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm tm;
+
+    gmtime_r(&seconds, &tm);
+    strftime(out, TIMESTAMP_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+/* Two digits, or -1. */
+static int
+two_digits(const char *p)
+{
+    return isdigit((unsigned char)p[0]) && isdigit((unsigned char)p[1])
+               ? (p[0] - '0') * 10 + p[1] - '0'
+               : -1;
+}
+
+/* Read "+hh:mm" or "-hh:mm" to the end, and take it off @ms. */
+static bool
+parse_offset(const char *p, int64_t *ms)
+{
+    int hours, minutes;
+
+    if (strlen(p) != 6 || (*p != '+' && *p != '-') || p[3] != ':')
+        return false;
+    hours = two_digits(p + 1);
+    minutes = two_digits(p + 4);
+    if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59)
+        return false;
+    *ms -= (*p == '+' ? 1 : -1) * (int64_t)(hours * 60 + minutes) * 60000;
+    return true;
+}
+
+/* Read what follows the seconds: a fraction that is cut to ms, then "Z" or "+hh:mm". */
+static bool
+parse_suffix(const char *p, int64_t *ms)
+{
+    int64_t scale = 100;
+
+    if (*p == '.') {
+        if (!isdigit((unsigned char)*++p))
+            return false;
+        for (; isdigit((unsigned char)*p); p++, scale /= 10)
+            *ms += (*p - '0') * scale;
+    }
+    if (strcmp(p, "Z") == 0)
+        return true;
+    return parse_offset(p, ms);
+}
+
+bool
+time_parse(const char *text, int64_t *ret_ms)
+{
+    struct tm tm = {0};
+    const char *rest;
+    int64_t ms;
+
+    if (strlen(text) < 20 || (rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm)) != text + 19)
+        return false;
+    ms = (int64_t)timegm(&tm) * 1000;
+    if (!parse_suffix(rest, &ms))
+        return false;
+    *ret_ms = ms;
+    return true;
+}
+
+int64_t
+time_day_start(int64_t ms)
+{
+    return ms - ms % DAY_MS;
+}

@@ -1,0 +1,37 @@
+/* The service's state: see overview.h. */
+#include "backend/overview.h"
+
+#include <time.h>
+
+#include "backend/store/store.h"
+
+int
+overview_usage(struct backend *b, const char *user, struct counts *ret, struct error *err)
+{
+    struct store *store = NULL;
+    int r = backend_store(b, &store, err);
+
+    return r < 0 ? r : store_counts(store, user, time_day_start(time_now_ms()), ret, err);
+}
+
+int
+overview_get(struct backend *b, const struct caller *caller, struct overview *ret,
+             struct error *err)
+{
+    struct overview o = {0};
+    struct error down = {0};
+    struct timespec now;
+    int r;
+
+    r = overview_usage(b, caller_owner(caller), &o.counts, err);
+    if (r < 0)
+        return r;
+    o.engine_available = engine_info(b->engine, &o.engine, &down) == 0;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    o.uptime_seconds =
+        ((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - b->context->shared->started_at_ms) /
+        1000;
+    current_failure(b->context->current, o.yaml_error, sizeof(o.yaml_error));
+    *ret = o;
+    return 0;
+}

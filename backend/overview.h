@@ -1,0 +1,29 @@
+/* What GET status and GET whoami report: the service's own state, and what a caller has in use. */
+#ifndef BACKEND_OVERVIEW_H
+#define BACKEND_OVERVIEW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/backend.h"
+#include "backend/container.h"
+#include "backend/engine.h"
+#include "backend/error.h"
+
+struct overview {
+    bool engine_available;
+    struct engine_info engine; /* zeroed while it is not available */
+    struct counts counts;      /* of what the caller may see; executions since 00:00 UTC */
+    int64_t uptime_seconds;    /* of the manager */
+    char yaml_error[512];      /* why the last reload was refused; "" if it was not */
+};
+
+/* Gather it for @caller. An engine that is down is not an error. Errors: ERR_INTERNAL (the store).
+ */
+int overview_get(struct backend *b, const struct caller *caller, struct overview *ret,
+                 struct error *err);
+
+/* What @user has in use: containers, running executions, executions since 00:00 UTC. */
+int overview_usage(struct backend *b, const char *user, struct counts *ret, struct error *err);
+
+#endif

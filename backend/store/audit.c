@@ -1,0 +1,366 @@
+/* Rows of the audit log, their output, and the hash chain over them. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "backend/store/internal.h"
+
+enum { LIST_GROWTH = 64 };
+
+static int
+insert(struct store *s, const struct audit_entry *e, struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_AUDIT_BEGIN, err);
+
+    if (!st)
+        return -EIO;
+    stmt_bind_text(st, 1, e->id);
+    stmt_bind_text(st, 2, stmt_spell(audit_kind_names, (int)e->kind));
+    stmt_bind_text(st, 3, e->owner);
+    stmt_bind_text(st, 4, e->agent_id);
+    stmt_bind_text(st, 5, e->session_id);
+    stmt_bind_text(st, 6, e->container_id);
+    stmt_bind_text(st, 7, e->tier);
+    stmt_bind_text(st, 8, e->template_name);
+    sqlite3_bind_text(st, 9, e->command, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(st, 10, e->started_at_ms);
+    stmt_bind_text(st, 11, e->request_id);
+    sqlite3_bind_int64(st, 12, (int64_t)e->worker);
+    return stmt_run(s, st, err);
+}
+
+/* Count the execution in its container's row. */
+static int
+count_execution(struct store *s, const struct audit_entry *e, struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_CONTAINER_COUNT, err);
+
+    if (!st)
+        return -EIO;
+    stmt_bind_text(st, 1, e->container_id);
+    sqlite3_bind_int64(st, 2, e->finished_at_ms);
+    return stmt_run(s, st, err);
+}
+
+int
+store_audit_begin(struct store *s, const struct audit_entry *e, struct error *err)
+{
+    _cleanup_(store_tx_done) struct store_tx tx = {0};
+    int r;
+
+    r = store_tx_begin(s, false, &tx, err);
+    if (r == 0)
+        r = insert(s, e, err);
+    return r < 0 ? r : store_tx_commit(&tx, err);
+}
+
+/* Hash one field with its length before it, so that no two sequences of fields hash alike. */
+static void
+hash_text(crypto_generichash_state *h, const char *text)
+{
+    char length[24];
+    unsigned n = (unsigned)snprintf(length, sizeof(length), "%zu:", strlen(text));
+
+    crypto_generichash_update(h, (const unsigned char *)length, n);
+    crypto_generichash_update(h, (const unsigned char *)text, strlen(text));
+}
+
+static void
+hash_number(crypto_generichash_state *h, int64_t number)
+{
+    char text[24];
+
+    snprintf(text, sizeof(text), "%lld", (long long)number);
+    hash_text(h, text);
+}
+
+/* The entry's link: BLAKE2b-256, in hex, over the hash before it and all that the API shows of it.
+ */
+static void
+link_hash(const struct audit_entry *e, const char *before, char out[65])
+{
+    unsigned char digest[32];
+    crypto_generichash_state h;
+
+    crypto_generichash_init(&h, NULL, 0, sizeof(digest));
+    hash_text(&h, before);
+    hash_text(&h, e->id);
+    hash_text(&h, stmt_spell(audit_kind_names, (int)e->kind));
+    hash_text(&h, e->owner);
+    hash_text(&h, e->agent_id);
+    hash_text(&h, e->session_id);
+    hash_text(&h, e->container_id);
+    hash_text(&h, e->tier);
+    hash_text(&h, e->template_name);
+    hash_text(&h, e->command);
+    hash_text(&h, stmt_spell(audit_status_names, (int)e->status));
+    hash_number(&h, e->started_at_ms);
+    hash_number(&h, e->finished_at_ms);
+    hash_number(&h, e->duration_ms);
+    hash_number(&h, e->cpu_ms);
+    hash_number(&h, e->exit_code);
+    hash_text(&h, e->signal);
+    hash_number(&h, (int64_t)e->stdout_bytes);
+    hash_number(&h, (int64_t)e->stderr_bytes);
+    hash_text(&h, e->request_id);
+    crypto_generichash_final(&h, digest, sizeof(digest));
+    sodium_bin2hex(out, 65, digest, sizeof(digest));
+}
+
+/* Append the entry to the chain: its position and hash, for the row. */
+static int
+chain_append(struct store *s, const struct audit_entry *e, int64_t *ret_position, char hash[65],
+             struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *get = store_stmt(s, STMT_CHAIN_GET, err);
+    _cleanup_(stmt_release) sqlite3_stmt *set = store_stmt(s, STMT_CHAIN_SET, err);
+
+    if (!get || !set)
+        return -EIO;
+    if (sqlite3_step(get) != SQLITE_ROW)
+        return store_fail(s, err);
+    *ret_position = sqlite3_column_int64(get, 0) + 1;
+    link_hash(e, (const char *)sqlite3_column_text(get, 1), hash);
+    sqlite3_bind_int64(set, 1, *ret_position);
+    sqlite3_bind_text(set, 2, hash, -1, SQLITE_STATIC);
+    return stmt_run(s, set, err);
+}
+
+static int
+add_output(struct store *s, int64_t seq, const struct audit_output *o, struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_OUTPUT_ADD, err);
+
+    if (!st)
+        return -EIO;
+    sqlite3_bind_int64(st, 1, seq);
+    sqlite3_bind_blob64(st, 2, o->out ? o->out : "", o->out_len, SQLITE_STATIC);
+    sqlite3_bind_blob64(st, 3, o->errout ? o->errout : "", o->errout_len, SQLITE_STATIC);
+    sqlite3_bind_int(st, 4, o->out_truncated);
+    sqlite3_bind_int(st, 5, o->errout_truncated);
+    return stmt_run(s, st, err);
+}
+
+/* Write the outcome into the row; *ret_seq is the row's. ERR_CONFLICT if it is not running. */
+static int
+finish(struct store *s, const struct audit_entry *e, int64_t *ret_seq, struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *st = NULL;
+    int64_t position = 0;
+    char hash[65];
+    int rc, r;
+
+    r = chain_append(s, e, &position, hash, err);
+    if (r < 0)
+        return r;
+    st = store_stmt(s, STMT_AUDIT_FINISH, err);
+    if (!st)
+        return -EIO;
+    stmt_bind_text(st, 1, e->id);
+    stmt_bind_text(st, 2, stmt_spell(audit_status_names, (int)e->status));
+    sqlite3_bind_int64(st, 3, e->finished_at_ms);
+    sqlite3_bind_int64(st, 4, e->duration_ms);
+    sqlite3_bind_int64(st, 5, e->cpu_ms);
+    if (e->exit_code >= 0)
+        sqlite3_bind_int(st, 6, e->exit_code);
+    stmt_bind_text(st, 7, e->signal);
+    sqlite3_bind_int64(st, 8, (int64_t)e->stdout_bytes);
+    sqlite3_bind_int64(st, 9, (int64_t)e->stderr_bytes);
+    sqlite3_bind_int64(st, 10, position);
+    sqlite3_bind_text(st, 11, hash, -1, SQLITE_STATIC);
+    rc = sqlite3_step(st);
+    if (rc == SQLITE_DONE)
+        return error_set(err, ERR_CONFLICT, "the execution has been recorded as ended already");
+    if (rc != SQLITE_ROW)
+        return store_fail(s, err);
+    *ret_seq = sqlite3_column_int64(st, 0);
+    return stmt_run(s, st, err);
+}
+
+int
+store_audit_finish(struct store *s, const struct audit_entry *e, const struct audit_output *output,
+                   bool count, struct error *err)
+{
+    _cleanup_(store_tx_done) struct store_tx tx = {0};
+    int64_t seq = 0;
+    int r;
+
+    r = store_tx_begin(s, true, &tx, err);
+    if (r == 0)
+        r = finish(s, e, &seq, err);
+    if (r == 0 && output && output->out_len + output->errout_len > 0)
+        r = add_output(s, seq, output, err);
+    if (r == 0 && count)
+        r = count_execution(s, e, err);
+    return r < 0 ? r : store_tx_commit(&tx, err);
+}
+
+int
+store_audit_insert(struct store *s, const struct audit_entry *e, struct error *err)
+{
+    _cleanup_(store_tx_done) struct store_tx tx = {0};
+    int64_t seq = 0;
+    int r;
+
+    r = store_tx_begin(s, true, &tx, err);
+    if (r == 0)
+        r = insert(s, e, err);
+    if (r == 0)
+        r = finish(s, e, &seq, err);
+    return r < 0 ? r : store_tx_commit(&tx, err);
+}
+
+/* Fill @e from the row that @st stands at. */
+static int
+read_entry(sqlite3_stmt *st, struct audit_entry *e, struct error *err)
+{
+    *e = (struct audit_entry){.seq = sqlite3_column_int64(st, 0)};
+    column_copy(st, 1, e->id, sizeof(e->id));
+    e->kind = (enum audit_kind)column_enum(st, 2, audit_kind_names);
+    column_copy(st, 3, e->owner, sizeof(e->owner));
+    column_copy(st, 4, e->agent_id, sizeof(e->agent_id));
+    column_copy(st, 5, e->session_id, sizeof(e->session_id));
+    column_copy(st, 6, e->container_id, sizeof(e->container_id));
+    column_copy(st, 7, e->tier, sizeof(e->tier));
+    column_copy(st, 8, e->template_name, sizeof(e->template_name));
+    e->status = (enum audit_status)column_enum(st, 10, audit_status_names);
+    e->started_at_ms = sqlite3_column_int64(st, 11);
+    e->finished_at_ms = sqlite3_column_int64(st, 12);
+    e->duration_ms = sqlite3_column_int64(st, 13);
+    e->cpu_ms = sqlite3_column_int64(st, 14);
+    e->exit_code = sqlite3_column_type(st, 15) == SQLITE_NULL ? -1 : sqlite3_column_int(st, 15);
+    column_copy(st, 16, e->signal, sizeof(e->signal));
+    e->stdout_bytes = (uint64_t)sqlite3_column_int64(st, 17);
+    e->stderr_bytes = (uint64_t)sqlite3_column_int64(st, 18);
+    column_copy(st, 19, e->request_id, sizeof(e->request_id));
+    e->worker = (uint64_t)sqlite3_column_int64(st, 20);
+    column_copy(st, 21, e->hash, sizeof(e->hash));
+    e->command = strdup((const char *)sqlite3_column_text(st, 9));
+    return e->command ? 0 : error_errno(err, ENOMEM, "audit entry");
+}
+
+int
+store_audit_get(struct store *s, const char *id, const char *owner, struct audit_entry *ret,
+                struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_AUDIT_GET, err);
+    int rc;
+
+    if (!st)
+        return -EIO;
+    stmt_bind_text(st, 1, id);
+    stmt_bind_text(st, 2, owner);
+    rc = sqlite3_step(st);
+    if (rc == SQLITE_DONE)
+        return error_set(err, ERR_NOT_FOUND, "there is no such audit entry");
+    return rc == SQLITE_ROW ? read_entry(st, ret, err) : store_fail(s, err);
+}
+
+static void
+bind_filter(sqlite3_stmt *st, const struct audit_filter *f)
+{
+    stmt_bind_text(st, 1, f->owner);
+    stmt_bind_text(st, 2, f->agent_id);
+    stmt_bind_text(st, 3, f->session_id);
+    stmt_bind_text(st, 4, f->container_id);
+    stmt_bind_text(st, 5, f->tier);
+    stmt_bind_text(st, 6, stmt_spell(audit_status_names, f->status));
+    stmt_bind_text(st, 7, stmt_spell(audit_kind_names, f->kind));
+    sqlite3_bind_int64(st, 8, f->since_ms);
+    sqlite3_bind_int64(st, 9, f->until_ms);
+    sqlite3_bind_int64(st, 10, f->before);
+    sqlite3_bind_int64(st, 11, f->limit);
+}
+
+int
+store_audit_list(struct store *s, const struct audit_filter *filter, struct audit_entry **ret,
+                 size_t *ret_count, struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_AUDIT_LIST, err);
+    struct audit_entry *list = NULL;
+    size_t count = 0;
+    int rc, r = 0;
+
+    if (!st)
+        return -EIO;
+    bind_filter(st, filter);
+    while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+        if (count % LIST_GROWTH == 0) {
+            struct audit_entry *more = realloc(list, (count + LIST_GROWTH) * sizeof(*list));
+
+            if (!more) {
+                r = error_errno(err, ENOMEM, "list of audit entries");
+                break;
+            }
+            list = more;
+        }
+        r = read_entry(st, &list[count], err);
+        if (r < 0)
+            break;
+        count++;
+    }
+    if (r == 0 && rc != SQLITE_DONE)
+        r = store_fail(s, err);
+    if (r < 0) {
+        store_audit_list_free(list, count);
+        return r;
+    }
+    *ret = list;
+    *ret_count = count;
+    return 0;
+}
+
+void
+store_audit_list_free(struct audit_entry *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        audit_entry_done(&list[i]);
+    free(list);
+}
+
+/* Copy a blob, NUL-terminated beyond its end. */
+static char *
+column_blob_dup(sqlite3_stmt *st, int column, size_t *ret_len)
+{
+    const void *blob = sqlite3_column_blob(st, column);
+    size_t len = (size_t)sqlite3_column_bytes(st, column);
+    char *copy = malloc(len + 1);
+
+    if (!copy)
+        return NULL;
+    if (len > 0)
+        memcpy(copy, blob, len);
+    copy[len] = '\0';
+    *ret_len = len;
+    return copy;
+}
+
+int
+store_audit_output(struct store *s, int64_t seq, struct audit_output *ret, struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_OUTPUT_GET, err);
+    struct audit_output o = {0};
+    int rc;
+
+    if (!st)
+        return -EIO;
+    sqlite3_bind_int64(st, 1, seq);
+    rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW) {
+        o.out = column_blob_dup(st, 0, &o.out_len);
+        o.errout = column_blob_dup(st, 1, &o.errout_len);
+        o.out_truncated = sqlite3_column_int(st, 2) != 0;
+        o.errout_truncated = sqlite3_column_int(st, 3) != 0;
+        if (!o.out || !o.errout) {
+            audit_output_done(&o);
+            return error_errno(err, ENOMEM, "output");
+        }
+    } else if (rc != SQLITE_DONE) {
+        return store_fail(s, err);
+    }
+    *ret = o;
+    return 0;
+}

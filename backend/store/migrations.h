@@ -1,0 +1,9 @@
+/* The schema's history: each migration is applied once, in this order; user_version counts them. */
+#ifndef BACKEND_STORE_MIGRATIONS_H
+#define BACKEND_STORE_MIGRATIONS_H
+
+extern const char migration_0001_init[];
+
+static const char *const migrations[] = {migration_0001_init};
+
+#endif

@@ -1,0 +1,33 @@
+/* Spellings and destructors of the records. */
+#include "backend/store/records.h"
+
+#include <stdlib.h>
+
+const char *const container_status_names[] = {"creating", "running",  "stopped",
+                                              "failed",   "removing", NULL};
+const char *const audit_kind_names[] = {"execution", "change", "network", NULL};
+const char *const audit_status_names[] = {"running",     "completed",  "failed",
+                                          "timed_out",   "oom_killed", "killed",
+                                          "interrupted", "refused",    NULL};
+
+void
+container_done(struct container *c)
+{
+    free(c->labels);
+    c->labels = NULL;
+}
+
+void
+audit_entry_done(struct audit_entry *e)
+{
+    free(e->command);
+    e->command = NULL;
+}
+
+void
+audit_output_done(struct audit_output *o)
+{
+    free(o->out);
+    free(o->errout);
+    *o = (struct audit_output){0};
+}

@@ -1,0 +1,154 @@
+/*
+ * The records that the store keeps and the domain works with. Identifiers are short and bounded, so
+ * they live inside the structs; what can be long is owned by them.
+ */
+#ifndef BACKEND_STORE_RECORDS_H
+#define BACKEND_STORE_RECORDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "backend/config/settings.h"
+#include "backend/id.h"
+
+enum {
+    OWNER_SIZE = 129, /* bytes, NUL included */
+    NAME_SIZE = 65,   /* of agents, sessions, tiers, templates */
+    IMAGE_SIZE = 256, /* of an image reference */
+    RUNTIME_SIZE = 33,
+    REQUEST_ID_SIZE = 65,
+    SCOPE_KEY_SIZE = 65 /* hex of a hash */
+};
+
+enum container_status {
+    CONTAINER_CREATING = 1,
+    CONTAINER_RUNNING,
+    CONTAINER_STOPPED,
+    CONTAINER_FAILED,
+    CONTAINER_REMOVING
+};
+
+/* Spellings, NULL-terminated; index = value - 1. */
+extern const char *const container_status_names[];
+
+/* Initialise with {0}; container_done() frees what it owns. */
+struct container {
+    int64_t seq; /* the order of creation, set by the store */
+    char id[CONTAINER_ID_SIZE];
+    char scope_key[SCOPE_KEY_SIZE]; /* "" if nobody may find it again */
+    char owner[OWNER_SIZE];
+    int64_t uid;
+    char agent_id[NAME_SIZE];
+    char session_id[NAME_SIZE]; /* "" if none */
+    enum scope scope;
+    bool one_shot;        /* destroyed after its one execution */
+    char tier[NAME_SIZE]; /* "" if none */
+    char template_name[NAME_SIZE];
+    char image[IMAGE_SIZE];
+    char runtime[RUNTIME_SIZE];
+    enum network network;
+    enum access workspace_access;
+    struct limits limits;
+    char *labels; /* owned: a JSON object; NULL stands for {} */
+    enum container_status status;
+    uint64_t worker; /* that makes it, or, for a one-shot, uses it */
+    int64_t created_at_ms;
+    int64_t started_at_ms; /* 0: never */
+    int64_t last_used_at_ms;
+    int64_t executions_count;
+};
+
+void container_done(struct container *c);
+
+/* What a list of containers is narrowed to. NULL and 0 do not narrow. */
+struct container_filter {
+    const char *owner;
+    const char *agent_id;
+    const char *tier;
+    int scope;      /* enum scope */
+    int status;     /* enum container_status */
+    int64_t before; /* seq: only older ones */
+    int64_t limit;
+};
+
+enum audit_kind { AUDIT_EXECUTION = 1, AUDIT_CHANGE, AUDIT_NETWORK };
+
+enum audit_status {
+    AUDIT_RUNNING = 1,
+    AUDIT_COMPLETED,
+    AUDIT_FAILED,
+    AUDIT_TIMED_OUT,
+    AUDIT_OOM_KILLED,
+    AUDIT_KILLED,
+    AUDIT_INTERRUPTED,
+    AUDIT_REFUSED
+};
+
+/* Spellings, NULL-terminated; index = value - 1. */
+extern const char *const audit_kind_names[];
+extern const char *const audit_status_names[];
+
+/* Initialise with {0}; audit_entry_done() frees what it owns. */
+struct audit_entry {
+    int64_t seq;
+    char id[AUDIT_ID_SIZE];
+    enum audit_kind kind;
+    char owner[OWNER_SIZE];
+    char agent_id[NAME_SIZE];
+    char session_id[NAME_SIZE];           /* "" if none */
+    char container_id[CONTAINER_ID_SIZE]; /* "" if none */
+    char tier[NAME_SIZE];                 /* "" if none */
+    char template_name[NAME_SIZE];
+    char *command; /* owned: the shell text, or the argv as a JSON array */
+    enum audit_status status;
+    int64_t started_at_ms;
+    int64_t finished_at_ms; /* 0 while running */
+    int64_t duration_ms;
+    int64_t cpu_ms;
+    int exit_code;         /* -1: none */
+    char signal[16];       /* "SIGKILL"; "" if none */
+    uint64_t stdout_bytes; /* true totals */
+    uint64_t stderr_bytes;
+    char request_id[REQUEST_ID_SIZE];
+    uint64_t worker;
+    char hash[65]; /* "" while running */
+};
+
+void audit_entry_done(struct audit_entry *e);
+
+/* What a list of entries is narrowed to. NULL and 0 do not narrow. */
+struct audit_filter {
+    const char *owner;
+    const char *agent_id;
+    const char *session_id;
+    const char *container_id;
+    const char *tier;
+    int status;       /* enum audit_status */
+    int kind;         /* enum audit_kind; 0: every kind */
+    int64_t since_ms; /* started at or after */
+    int64_t until_ms; /* started before */
+    int64_t before;   /* seq: only older ones */
+    int64_t limit;
+};
+
+/* The kept output of an execution. Initialise with {0}. */
+struct audit_output {
+    char *out; /* owned; head and tail joined where it was over the cap */
+    size_t out_len;
+    char *errout; /* owned */
+    size_t errout_len;
+    bool out_truncated;
+    bool errout_truncated;
+};
+
+void audit_output_done(struct audit_output *o);
+
+/* For GET status and whoami. */
+struct counts {
+    int64_t containers;
+    int64_t executions_running;
+    int64_t executions_since;
+};
+
+#endif

@@ -1,0 +1,249 @@
+/* The connection: opening, migrations, statements, transactions. See store.h. */
+#include "backend/store/store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "backend/schema.h"
+#include "backend/shared.h"
+#include "backend/store/internal.h"
+#include "backend/store/migrations.h"
+
+enum { WRITER_WAIT_MS = 5000, BUSY_WAIT_MS = 5000 };
+
+int
+store_fail(struct store *s, struct error *err)
+{
+    return error_set_detail(err, ERR_INTERNAL, sqlite3_errmsg(s->db),
+                            "the state database refused the operation");
+}
+
+sqlite3_stmt *
+store_stmt(struct store *s, enum statement which, struct error *err)
+{
+    if (!s->stmt[which] &&
+        sqlite3_prepare_v3(s->db, statement_sql[which], -1, SQLITE_PREPARE_PERSISTENT,
+                           &s->stmt[which], NULL) != SQLITE_OK) {
+        store_fail(s, err);
+        return NULL;
+    }
+    return s->stmt[which];
+}
+
+void
+stmt_release(sqlite3_stmt **st)
+{
+    if (!*st)
+        return;
+    sqlite3_reset(*st);
+    sqlite3_clear_bindings(*st);
+}
+
+void
+stmt_bind_text(sqlite3_stmt *st, int column, const char *text)
+{
+    if (text && text[0])
+        sqlite3_bind_text(st, column, text, -1, SQLITE_STATIC);
+    else
+        sqlite3_bind_null(st, column);
+}
+
+const char *
+stmt_spell(const char *const *names, int value)
+{
+    return value > 0 ? names[value - 1] : NULL;
+}
+
+int
+stmt_run(struct store *s, sqlite3_stmt *st, struct error *err)
+{
+    return sqlite3_step(st) == SQLITE_DONE ? 0 : store_fail(s, err);
+}
+
+void
+column_copy(sqlite3_stmt *st, int column, char *buf, size_t size)
+{
+    const unsigned char *text = sqlite3_column_text(st, column);
+
+    snprintf(buf, size, "%s", text ? (const char *)text : "");
+}
+
+int
+column_enum(sqlite3_stmt *st, int column, const char *const *names)
+{
+    const unsigned char *text = sqlite3_column_text(st, column);
+
+    return text ? schema_enum(names, (const char *)text) : 0;
+}
+
+static int
+exec(struct store *s, const char *sql, struct error *err)
+{
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : store_fail(s, err);
+}
+
+/* Step one of the statements that take no arguments and return no row. */
+static int
+run(struct store *s, enum statement which, struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, which, err);
+
+    return st ? stmt_run(s, st, err) : -EIO;
+}
+
+/* Choose whether the next commit waits for the disk (SQLite docs, PRAGMA synchronous, WAL mode). */
+static int
+set_synced(struct store *s, bool synced, struct error *err)
+{
+    int r;
+
+    if (s->synced == synced)
+        return 0;
+    r = exec(s, synced ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL", err);
+    if (r == 0)
+        s->synced = synced;
+    return r;
+}
+
+int
+store_tx_begin(struct store *s, bool synced, struct store_tx *tx, struct error *err)
+{
+    int r;
+
+    r = shared_lock(s->shared, SHARED_LOCK_WRITER, NULL, WRITER_WAIT_MS, &tx->lock, err);
+    if (r < 0)
+        return r;
+    r = set_synced(s, synced, err);
+    if (r == 0)
+        r = run(s, STMT_BEGIN, err);
+    if (r < 0) {
+        shared_unlock(&tx->lock);
+        return r;
+    }
+    tx->store = s;
+    return 0;
+}
+
+int
+store_tx_commit(struct store_tx *tx, struct error *err)
+{
+    int r = run(tx->store, STMT_COMMIT, err);
+
+    if (r == 0)
+        tx->store = NULL;
+    store_tx_done(tx);
+    return r;
+}
+
+void
+store_tx_done(struct store_tx *tx)
+{
+    if (tx->store)
+        run(tx->store, STMT_ROLLBACK, NULL);
+    tx->store = NULL;
+    shared_unlock(&tx->lock);
+}
+
+static int
+user_version(struct store *s, size_t *ret, struct error *err)
+{
+    sqlite3_stmt *st = NULL;
+    int rc;
+
+    if (sqlite3_prepare_v2(s->db, "PRAGMA user_version", -1, &st, NULL) != SQLITE_OK)
+        return store_fail(s, err);
+    rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW)
+        *ret = (size_t)sqlite3_column_int(st, 0);
+    sqlite3_finalize(st);
+    return rc == SQLITE_ROW ? 0 : store_fail(s, err);
+}
+
+static int
+migrate(struct store *s, struct error *err)
+{
+    _cleanup_(store_tx_done) struct store_tx tx = {0};
+    char pragma[48];
+    size_t version = 0;
+    int r;
+
+    r = user_version(s, &version, err);
+    if (r < 0 || version == ARRAY_LEN(migrations))
+        return r;
+    r = store_tx_begin(s, true, &tx, err);
+    if (r == 0)
+        r = user_version(s, &version, err); /* another process may have been faster */
+    if (r < 0)
+        return r;
+    if (version > ARRAY_LEN(migrations))
+        return error_set(err, ERR_INTERNAL, "sandbox.db was made by a newer version of sandboxd");
+    for (; version < ARRAY_LEN(migrations); version++) {
+        r = exec(s, migrations[version], err);
+        if (r < 0)
+            return r;
+    }
+    snprintf(pragma, sizeof(pragma), "PRAGMA user_version=%zu", version);
+    r = exec(s, pragma, err);
+    return r < 0 ? r : store_tx_commit(&tx, err);
+}
+
+/* Settings of a connection; the janitor alone checkpoints, a thread's cache stays small. */
+static int
+configure(struct store *s, struct error *err)
+{
+    int r;
+
+    sqlite3_busy_timeout(s->db, BUSY_WAIT_MS);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    r = exec(s,
+             "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; PRAGMA foreign_keys=ON;"
+             "PRAGMA cell_size_check=ON; PRAGMA cache_size=-256; PRAGMA temp_store=MEMORY;"
+             "PRAGMA journal_size_limit=67108864; PRAGMA synchronous=FULL",
+             err);
+    s->synced = true;
+    return r < 0 ? r : migrate(s, err);
+}
+
+int
+store_open(const char *path, struct shared *shared, struct store **ret, struct error *err)
+{
+    _cleanup_(store_freep) struct store *s = calloc(1, sizeof(*s));
+    int rc, r;
+
+    if (!s)
+        return error_errno(err, ENOMEM, "store");
+    s->shared = shared;
+    rc = sqlite3_open_v2(path, &s->db,
+                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    r = rc == SQLITE_OK ? configure(s, err) : store_fail(s, err);
+    if (r == 0)
+        *ret = TAKE(s);
+    return r;
+}
+
+void
+store_free(struct store *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < STMT_COUNT; i++)
+        sqlite3_finalize(s->stmt[i]);
+    sqlite3_close(s->db);
+    free(s);
+}
+
+int
+store_checkpoint(struct store *s, struct error *err)
+{
+    pthread_mutex_t *lock = NULL;
+    int rc, r;
+
+    r = shared_lock(s->shared, SHARED_LOCK_WRITER, NULL, WRITER_WAIT_MS, &lock, err);
+    if (r < 0)
+        return r;
+    rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    shared_unlock(&lock);
+    return rc == SQLITE_OK || rc == SQLITE_BUSY ? 0 : store_fail(s, err);
+}

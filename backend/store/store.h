@@ -1,0 +1,127 @@
+/*
+ * The store: the only SQL. A `struct store` is one thread's connection to sandbox.db (WAL). Reads
+ * go straight ahead; every write transaction and every checkpoint is made under the service's one
+ * writer lock, because Debian 12's SQLite (3.40.1) can lose commits when two connections write and
+ * checkpoint at one instant (sqlite.org/wal.html, "The WAL-Reset Bug").
+ *
+ * Two grades of durability: an intent (a row that says what is about to be done) must survive the
+ * death of any process, which a commit to the WAL does without waiting for the disk; a result that
+ * a client is told of must survive a power cut too, and its commit is synced.
+ */
+#ifndef BACKEND_STORE_STORE_H
+#define BACKEND_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "backend/cleanup.h"
+#include "backend/error.h"
+#include "backend/store/records.h"
+
+struct store;
+struct shared;
+
+/*
+ * Open (and make, and migrate) the database @path. @shared holds the writer lock.
+ * Errors: ERR_INTERNAL with SQLite's message; ERR_INTERNAL with a sentence of its own for a
+ * database that a newer version made.
+ */
+int store_open(const char *path, struct shared *shared, struct store **ret, struct error *err);
+
+/* Close it. */
+void store_free(struct store *s);
+CLEANUP_FN(struct store *, store_free)
+
+/* Write what is in the WAL back into the database, so that it starts anew; under the writer lock.
+ */
+int store_checkpoint(struct store *s, struct error *err);
+
+/* The overrides that PUT config stored: a new object of the caller's. */
+int store_override_get(struct store *s, json_t **ret, struct error *err);
+
+/* A function that makes new overrides of the stored ones, inside the write transaction. */
+typedef int (*store_override_fn)(json_t *stored, void *arg, json_t **ret, struct error *err);
+
+/* Replace the overrides by what @change makes of them; its failure leaves them alone. */
+int store_override_change(struct store *s, store_override_fn change, void *arg, struct error *err);
+
+/*
+ * The uid of @owner's commands: the one they have, or the lowest free one in first..last, given now
+ * and for ever. Errors: ERR_QUOTA_EXCEEDED when the range is used up.
+ */
+int store_owner_uid(struct store *s, const char *owner, int64_t first, int64_t last, int64_t *ret,
+                    struct error *err);
+
+/* Insert @c as it stands, executions_count excepted. Errors: ERR_CONFLICT if its scope key is
+ * taken. */
+int store_container_insert(struct store *s, const struct container *c, struct error *err);
+
+/* The container with this id, whoever owns it, also while it is being removed. Errors:
+ * ERR_NOT_FOUND. */
+int store_container_get(struct store *s, const char *id, struct container *ret, struct error *err);
+
+/* The container with this scope key. Errors: ERR_NOT_FOUND. */
+int store_container_by_scope(struct store *s, const char *scope_key, struct container *ret,
+                             struct error *err);
+
+/*
+ * The containers that @filter lets through, newest first, those being removed left out. *ret is an
+ * array of *ret_count that store_container_list_free() frees.
+ */
+int store_container_list(struct store *s, const struct container_filter *filter,
+                         struct container **ret, size_t *ret_count, struct error *err);
+void store_container_list_free(struct container *list, size_t count);
+
+/* Every container, also those being removed: for the janitor. */
+int store_container_all(struct store *s, struct container **ret, size_t *ret_count,
+                        struct error *err);
+
+/* Note the container's state. Running sets started_at to @now_ms. Errors: ERR_NOT_FOUND. */
+int store_container_status(struct store *s, const char *id, enum container_status status,
+                           int64_t now_ms, struct error *err);
+
+/* Mark it as being removed, and free its scope key for a successor. Missing is fine. */
+int store_container_removing(struct store *s, const char *id, struct error *err);
+
+/* Forget it. Missing is fine. */
+int store_container_delete(struct store *s, const char *id, struct error *err);
+
+/* How many containers of @owner (NULL: of everybody) there are, and executions running and since
+ * @since_ms. */
+int store_counts(struct store *s, const char *owner, int64_t since_ms, struct counts *ret,
+                 struct error *err);
+
+/* Write the intent: an entry that is `running`. Not synced. */
+int store_audit_begin(struct store *s, const struct audit_entry *e, struct error *err);
+
+/*
+ * Write the result of entry @e->id: its outcome, its output (NULL: none), its place in the hash
+ * chain, and (if @count) one more in its container's executions_count and its last_used_at. Synced. An entry that is no
+ * longer `running` (the janitor was faster) is left as it is, with ERR_CONFLICT.
+ */
+int store_audit_finish(struct store *s, const struct audit_entry *e,
+                       const struct audit_output *output, bool count, struct error *err);
+
+/* Insert an entry that is finished from the start (refused executions, changes). Synced. */
+int store_audit_insert(struct store *s, const struct audit_entry *e, struct error *err);
+
+/* The entry with this id; for @owner only, unless NULL. Errors: ERR_NOT_FOUND. */
+int store_audit_get(struct store *s, const char *id, const char *owner, struct audit_entry *ret,
+                    struct error *err);
+
+/*
+ * The entries that @filter lets through, newest first. *ret is an array of *ret_count that
+ * store_audit_list_free() frees.
+ */
+int store_audit_list(struct store *s, const struct audit_filter *filter, struct audit_entry **ret,
+                     size_t *ret_count, struct error *err);
+void store_audit_list_free(struct audit_entry *list, size_t count);
+
+/* The output kept for the entry with this seq; empty if there is none. Caller: audit_output_done().
+ */
+int store_audit_output(struct store *s, int64_t seq, struct audit_output *ret, struct error *err);
+
+#endif

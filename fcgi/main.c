@@ -1,0 +1,140 @@
+/* The program's subcommands. */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <sqlite3.h>
+
+#include "backend/backend.h"
+#include "backend/cleanup.h"
+#include "backend/config/settings.h"
+#include "fcgi/manager.h"
+#include "handlers/routes.h"
+
+#define DEFAULT_DOCKER "unix:///var/run/docker.sock"
+
+static const char usage_text[] =
+    "usage: sandboxd run --state DIR [--docker HOST] [--guest PATH]\n"
+    "       sandboxd check DIR      validate the YAML files in DIR\n"
+    "       sandboxd version\n"
+    "\n"
+    "  --state DIR    where everything is kept; DIR/yaml holds the settings\n"
+    "  --docker HOST  unix:///path or tcp://host:port (default: $DOCKER_HOST, else\n"
+    "                 " DEFAULT_DOCKER ")\n"
+    "  --guest PATH   the program sandbox-guest (default: the one beside sandboxd)\n";
+
+static int
+usage(void)
+{
+    fputs(usage_text, stderr);
+    return 2;
+}
+
+/* Write the path of sandbox-guest beside this program to @out. Returns 0 or a negative errno. */
+static int
+default_guest(char out[PATH_MAX])
+{
+    static const char name[] = "sandbox-guest";
+    ssize_t len = readlink("/proc/self/exe", out, PATH_MAX - 1);
+    char *slash;
+
+    if (len < 0)
+        return -errno;
+    out[len] = '\0';
+    slash = strrchr(out, '/');
+    if (!slash || (size_t)(slash + 1 - out) + sizeof(name) > PATH_MAX)
+        return -ENAMETOOLONG;
+    memcpy(slash + 1, name, sizeof(name));
+    return 0;
+}
+
+/* Make @given absolute in @out; it must exist. Says on stderr what is wrong. */
+static bool
+absolute(const char *given, const char *what, char out[PATH_MAX])
+{
+    char text[96];
+
+    if (realpath(given, out))
+        return true;
+    fprintf(stderr, "sandboxd: %s %s: %s\n", what, given, strerror_r(errno, text, sizeof(text)));
+    return false;
+}
+
+static int
+run(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"state", required_argument, NULL, 's'},
+        {"docker", required_argument, NULL, 'd'},
+        {"guest", required_argument, NULL, 'g'},
+        {NULL, 0, NULL, 0},
+    };
+    static char state_path[PATH_MAX], guest_path[PATH_MAX], guest_beside[PATH_MAX];
+    const char *state = NULL, *guest = NULL;
+    const char *docker = getenv("DOCKER_HOST"); /* NOLINT(concurrency-mt-unsafe): no threads here */
+    struct service_context ctx = {0};
+    int option;
+
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) { /* NOLINT: no threads */
+        if (option == 's')
+            state = optarg;
+        else if (option == 'd')
+            docker = optarg;
+        else if (option == 'g')
+            guest = optarg;
+        else
+            return usage();
+    }
+    if (!state || optind != argc)
+        return usage();
+    if (!guest && default_guest(guest_beside) == 0)
+        guest = guest_beside;
+    if (!absolute(state, "--state", state_path) ||
+        !absolute(guest ? guest : "sandbox-guest", "--guest", guest_path))
+        return 1;
+    ctx.state_dir = state_path;
+    ctx.docker_host = docker && docker[0] ? docker : DEFAULT_DOCKER;
+    ctx.guest_binary = guest_path;
+    return manager_run(&ctx);
+}
+
+static int
+check(int argc, char **argv)
+{
+    _cleanup_(settings_unrefp) struct settings *settings = NULL;
+    struct error err = {0};
+
+    if (argc != 2)
+        return usage();
+    if (settings_load(argv[1], NULL, &settings, &err) < 0) {
+        fprintf(stderr, "%s%s%s\n", err.msg, err.detail[0] ? ": " : "", err.detail);
+        return 1;
+    }
+    printf("settings: ok (sandbox.yaml, tiers.yaml, templates.yaml, access.yaml)\n"
+           "tiers: %zu\n"
+           "templates: %zu\n"
+           "users: %zu\n"
+           "sqlite: %s\n",
+           settings->tiers.count, settings->templates.count, settings->users.count,
+           sqlite3_libversion());
+    return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    const char *command = argc > 1 ? argv[1] : "";
+
+    if (strcmp(command, "run") == 0)
+        return run(argc - 1, argv + 1);
+    if (strcmp(command, "check") == 0)
+        return check(argc - 1, argv + 1);
+    if (strcmp(command, "version") == 0 && argc == 2) {
+        puts("sandboxd " SANDBOXD_VERSION);
+        return 0;
+    }
+    return usage();
+}

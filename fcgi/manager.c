@@ -1,0 +1,460 @@
+/* Forking, reaping, ending: see manager.h. */
+#include "fcgi/manager.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "backend/broker/broker.h"
+#include "backend/config/current.h"
+#include "backend/id.h"
+#include "backend/janitor.h"
+#include "backend/log.h"
+#include "fcgi/role.h"
+#include "fcgi/state.h"
+#include "fcgi/worker.h"
+
+enum {
+    CHILDREN_MAX = SHARED_WORKERS_MAX + 2,
+    BACKOFF_FIRST_MS = 1000,
+    BACKOFF_MAX_MS = 30000,
+    SHORT_LIFE_MS = 10000, /* who dies sooner comes back more slowly */
+    END_GRACE_MS = 5000,   /* between TERM and KILL, beyond the time to drain */
+    BROKER_END_MS = 15000
+};
+
+enum kind { KIND_BROKER, KIND_WORKER, KIND_JANITOR };
+
+static const char *const kind_names[] = {"broker", "worker", "janitor"};
+
+/* One process that shall run. */
+struct child {
+    enum kind kind;
+    int slot;            /* of a worker, in shared->workers */
+    pid_t pid;           /* 0: does not run */
+    int64_t started_ms;  /* monotonic, as all times here */
+    int64_t start_at_ms; /* when it is due while it does not run */
+    int64_t backoff_ms;
+};
+
+/* Lifetime: process. */
+struct manager {
+    struct service_context *ctx;
+    struct settings *settings; /* of the start: `service` is not reloaded */
+    struct state state;
+    struct child children[CHILDREN_MAX];
+    size_t child_count;
+    sigset_t signals;
+    pid_t pid;
+};
+
+/* The child's life, in the child. Returns its exit status. */
+static int
+run_role(struct manager *m, const struct child *c)
+{
+    struct state *s = &m->state;
+    struct error err = {0};
+
+    close(s->pid_fd);
+    if (c->kind != KIND_BROKER)
+        close(s->broker_fd);
+    if (c->kind != KIND_WORKER) {
+        close(s->control_fd);
+        close(s->exec_fd);
+    }
+    if (role_enter(kind_names[c->kind], m->ctx, c->kind == KIND_BROKER, m->pid, &err) < 0) {
+        log_error("cannot start: %s", err.detail);
+        return 1;
+    }
+    switch (c->kind) {
+    case KIND_BROKER:
+        return broker_main(m->ctx, s->broker_fd);
+    case KIND_WORKER:
+        return worker_main(m->ctx, s->control_fd, s->exec_fd);
+    case KIND_JANITOR:
+        return janitor_main(m->ctx);
+    }
+    return 1;
+}
+
+/* An id that no worker before had, not 0. */
+static uint64_t
+new_worker_id(void)
+{
+    uint64_t id = 0;
+
+    while (id == 0) {
+        if (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
+            id = 0;
+    }
+    return id;
+}
+
+static void
+start_child(struct manager *m, struct child *c)
+{
+    struct shared *shared = m->ctx->shared;
+    uint64_t worker_id = c->kind == KIND_WORKER ? new_worker_id() : 0;
+
+    /* The id is there before the worker is: its first row must not look like a dead one's. */
+    if (worker_id)
+        atomic_store(&shared->workers[c->slot], worker_id);
+    m->ctx->worker_id = worker_id;
+    c->started_ms = time_monotonic_ms();
+    c->pid = fork();
+    if (c->pid == 0)
+        _exit(run_role(m, c));
+    if (c->pid < 0) {
+        log_error("cannot fork the %s: errno %d", kind_names[c->kind], errno);
+        c->pid = 0;
+        c->start_at_ms = c->started_ms + BACKOFF_FIRST_MS;
+        if (worker_id)
+            atomic_store(&shared->workers[c->slot], 0);
+        return;
+    }
+    if (c->kind == KIND_JANITOR)
+        atomic_store(&shared->janitor_pid, c->pid);
+    log_info("started the %s, pid %d", kind_names[c->kind], (int)c->pid);
+}
+
+/* Start what is due. Returns the milliseconds until the next is, -1 if all run. */
+static int64_t
+start_due(struct manager *m)
+{
+    int64_t now = time_monotonic_ms();
+    int64_t wait_ms = -1;
+
+    for (size_t i = 0; i < m->child_count; i++) {
+        struct child *c = &m->children[i];
+
+        if (c->pid == 0 && c->start_at_ms <= now)
+            start_child(m, c);
+        if (c->pid == 0 && (wait_ms < 0 || c->start_at_ms - now < wait_ms))
+            wait_ms = c->start_at_ms > now ? c->start_at_ms - now : 0;
+    }
+    return wait_ms;
+}
+
+static void
+log_end(const struct child *c, int status)
+{
+    if (WIFSIGNALED(status))
+        log_warn("the %s, pid %d, was killed by signal %d", kind_names[c->kind], (int)c->pid,
+                 WTERMSIG(status));
+    else if (WEXITSTATUS(status) != 0)
+        log_warn("the %s, pid %d, exited with status %d", kind_names[c->kind], (int)c->pid,
+                 WEXITSTATUS(status));
+    else
+        log_info("the %s, pid %d, ended", kind_names[c->kind], (int)c->pid);
+}
+
+/* A worker's requests died with it; the janitor puts right what they left. */
+static void
+forget_worker(struct shared *shared, int slot)
+{
+    pid_t janitor = atomic_load(&shared->janitor_pid);
+
+    atomic_store(&shared->workers[slot], 0);
+    if (janitor > 0)
+        kill(janitor, SIGUSR2);
+}
+
+static void
+child_ended(struct manager *m, struct child *c, int status)
+{
+    int64_t now = time_monotonic_ms();
+
+    log_end(c, status);
+    c->pid = 0;
+    if (c->kind == KIND_WORKER)
+        forget_worker(m->ctx->shared, c->slot);
+    if (c->kind == KIND_JANITOR)
+        atomic_store(&m->ctx->shared->janitor_pid, 0);
+
+    if (now - c->started_ms >= SHORT_LIFE_MS)
+        c->backoff_ms = 0;
+    else if (c->backoff_ms == 0)
+        c->backoff_ms = BACKOFF_FIRST_MS;
+    else
+        c->backoff_ms = c->backoff_ms < BACKOFF_MAX_MS / 2 ? c->backoff_ms * 2 : BACKOFF_MAX_MS;
+    c->start_at_ms = now + c->backoff_ms;
+}
+
+/* Reap every child that has ended; one SIGCHLD may stand for several. */
+static void
+reap(struct manager *m)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        for (size_t i = 0; i < m->child_count; i++) {
+            if (m->children[i].pid == pid)
+                child_ended(m, &m->children[i], status);
+        }
+    }
+}
+
+/* Wait for a signal, at most @ms (-1: for ever). Returns its number, 0 on timeout. */
+static int
+wait_signal(const struct manager *m, int64_t ms)
+{
+    const struct timespec timeout = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    int n;
+
+    n = ms < 0 ? sigwaitinfo(&m->signals, NULL) : sigtimedwait(&m->signals, NULL, &timeout);
+    return n > 0 ? n : 0;
+}
+
+static void
+signal_kind(const struct manager *m, enum kind kind, int number)
+{
+    for (size_t i = 0; i < m->child_count; i++) {
+        if (m->children[i].kind == kind && m->children[i].pid > 0)
+            kill(m->children[i].pid, number);
+    }
+}
+
+static bool
+kind_runs(const struct manager *m, enum kind kind)
+{
+    for (size_t i = 0; i < m->child_count; i++) {
+        if (m->children[i].kind == kind && m->children[i].pid > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Our own copy is reloaded too: it is what a role that is started again begins with. */
+static void
+reload(struct manager *m)
+{
+    struct error err = {0};
+
+    if (current_reload(m->ctx->current, &err) < 0)
+        log_error("the settings stay as they were: %s", err.msg);
+    else
+        log_info("settings reloaded");
+    for (int kind = KIND_BROKER; kind <= KIND_JANITOR; kind++)
+        signal_kind(m, (enum kind)kind, SIGHUP);
+}
+
+/* End every child of @kind: TERM, and KILL after @grace_ms. */
+static void
+end_kind(struct manager *m, enum kind kind, int64_t grace_ms)
+{
+    int64_t until = time_monotonic_ms() + grace_ms;
+
+    signal_kind(m, kind, SIGTERM);
+    reap(m);
+    while (kind_runs(m, kind)) {
+        int64_t left = until - time_monotonic_ms();
+
+        if (left <= 0) {
+            log_warn("killing the %s: it did not end in time", kind_names[kind]);
+            signal_kind(m, kind, SIGKILL);
+            left = END_GRACE_MS;
+            until += END_GRACE_MS;
+        }
+        wait_signal(m, left);
+        reap(m);
+    }
+}
+
+/* The service's life: until TERM or INT. */
+static void
+supervise(struct manager *m)
+{
+    int number = 0;
+
+    while (number != SIGTERM && number != SIGINT) {
+        number = wait_signal(m, start_due(m));
+        if (number == SIGCHLD)
+            reap(m);
+        else if (number == SIGHUP)
+            reload(m);
+    }
+    log_info("ending: workers finish their requests");
+    end_kind(m, KIND_WORKER, m->settings->service.drain_seconds * 1000 + END_GRACE_MS);
+    end_kind(m, KIND_JANITOR, END_GRACE_MS);
+    end_kind(m, KIND_BROKER, BROKER_END_MS);
+}
+
+/* The broker first: the others look for it as soon as they run. */
+static void
+plan_children(struct manager *m)
+{
+    int64_t workers = m->settings->service.workers;
+
+    m->children[m->child_count++] = (struct child){.kind = KIND_BROKER};
+    for (int slot = 0; slot < workers && slot < SHARED_WORKERS_MAX; slot++)
+        m->children[m->child_count++] = (struct child){.kind = KIND_WORKER, .slot = slot};
+    m->children[m->child_count++] = (struct child){.kind = KIND_JANITOR};
+}
+
+static const struct passwd *
+find_account(const char *name)
+{
+    return getpwnam(name); /* NOLINT(concurrency-mt-unsafe): this process has no threads */
+}
+
+/*
+ * Decide which account is whose: the unprivileged roles', and the group that may reach the FastCGI
+ * sockets, that of the first peer. Without root, everything stays with the caller's account.
+ */
+static int
+choose_accounts(struct manager *m, gid_t *ret_peer_gid, struct error *err)
+{
+    const struct service *service = &m->settings->service;
+    struct service_context *ctx = m->ctx;
+    const struct passwd *account;
+
+    ctx->privileged = geteuid() == 0;
+    ctx->uid = geteuid();
+    ctx->gid = getegid();
+    *ret_peer_gid = ctx->gid;
+    if (!ctx->privileged) {
+        log_warn("not started as root: all roles share the uid %d, and Docker's socket with it",
+                 (int)ctx->uid);
+        return 0;
+    }
+    account = find_account(service->user);
+    if (!account || account->pw_uid == 0)
+        return error_set(err, ERR_VALIDATION,
+                         "sandbox.yaml: service.user '%s' must be an account, and not root's",
+                         service->user);
+    ctx->uid = account->pw_uid;
+    ctx->gid = account->pw_gid;
+    account =
+        service->allowed_peers.count > 0 ? find_account(service->allowed_peers.items[0]) : NULL;
+    if (!account)
+        return error_set(
+            err, ERR_VALIDATION,
+            "sandbox.yaml: the first of service.allowed_peers must be nginx's account");
+    *ret_peer_gid = account->pw_gid;
+    return 0;
+}
+
+/* Each connection and execution is a descriptor; the soft limit is often 1024. */
+static void
+raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/*
+ * Keep nothing that whoever started us had open but stdout and stderr. Standard input is nobody's:
+ * no role may wait on, or be stopped for, a terminal.
+ */
+static int
+detach(struct error *err)
+{
+    int fd;
+
+    close_range(STDERR_FILENO + 1, ~0U, 0);
+    fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || dup2(fd, STDIN_FILENO) < 0)
+        return error_errno(err, errno, "/dev/null");
+    if (fd != STDIN_FILENO)
+        close(fd);
+    return 0;
+}
+
+static int
+load_settings(struct manager *m, struct error *err)
+{
+    static char yaml_dir[PATH_MAX]; /* current_new() keeps it */
+    unsigned generation;
+    int r;
+
+    if (snprintf(yaml_dir, sizeof(yaml_dir), "%s/yaml", m->ctx->state_dir) >= (int)sizeof(yaml_dir))
+        return error_errno(err, ENAMETOOLONG, m->ctx->state_dir);
+    r = current_new(yaml_dir, &m->ctx->current, err);
+    if (r == 0)
+        m->settings = current_get(m->ctx->current, &generation);
+    return r;
+}
+
+static int
+share_memory(struct manager *m, struct error *err)
+{
+    char path[PATH_MAX];
+
+    if (snprintf(path, sizeof(path), "%s/run/shared", m->ctx->state_dir) >= (int)sizeof(path))
+        return error_errno(err, ENAMETOOLONG, m->ctx->state_dir);
+    return shared_create(path, &m->ctx->shared, err);
+}
+
+/* Everything up to the first fork. */
+static int
+prepare(struct manager *m, struct error *err)
+{
+    gid_t peer_gid = 0;
+    int wait_seconds, r;
+
+    umask(0077);
+    r = detach(err);
+    if (r == 0)
+        r = load_settings(m, err);
+    if (r == 0)
+        r = choose_accounts(m, &peer_gid, err);
+    if (r < 0)
+        return r;
+    raise_descriptor_limit();
+    wait_seconds = (int)m->settings->service.drain_seconds + 2 * END_GRACE_MS / 1000;
+    r = state_take(&m->state, m->ctx, wait_seconds, err);
+    if (r == 0)
+        r = share_memory(m, err);
+    return r == 0 ? state_listen(&m->state, m->ctx, peer_gid, err) : r;
+}
+
+static void
+block_signals(struct manager *m)
+{
+    static const int numbers[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
+
+    sigemptyset(&m->signals);
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        sigaddset(&m->signals, numbers[i]);
+    pthread_sigmask(SIG_BLOCK, &m->signals, NULL);
+    signal(SIGUSR1, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+int
+manager_run(struct service_context *ctx)
+{
+    struct manager m = {.ctx = ctx, .state = STATE_NONE, .pid = getpid()};
+    struct error err = {0};
+    int r;
+
+    log_role("manager");
+    r = prepare(&m, &err);
+    if (r == 0) {
+        block_signals(&m);
+        plan_children(&m);
+        supervise(&m);
+    } else {
+        log_error("cannot start: %s%s%s", err.msg, err.detail[0] ? ": " : "", err.detail);
+    }
+    state_leave(&m.state);
+    settings_unref(m.settings);
+    if (r == 0)
+        log_info("ended");
+    return r == 0 ? 0 : 1;
+}

@@ -1,0 +1,79 @@
+/* Status line, headers and JSON: see response.h. Also response_json() of handlers/handler.h. */
+#include "fcgi/response.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "backend/buf.h"
+#include "backend/cleanup.h"
+#include "fcgi/problem.h"
+
+enum { HEADERS_MAX_BYTES = 1024 };
+
+int
+response_json(struct response *res, int status, json_t *json, struct error *err)
+{
+    if (!json)
+        return error_errno(err, ENOMEM, "building an answer");
+    json_decref(res->json);
+    res->json = json;
+    res->status = status;
+    return 0;
+}
+
+/* The headers that only a failure has. */
+static void
+put_problem_headers(struct buf *b, const struct answer *a)
+{
+    int retry_after = problem_retry_after(&a->error);
+
+    if (a->error.code == ERR_UNAUTHENTICATED)
+        buf_printf(b, "WWW-Authenticate: Basic realm=\"sandbox\"\r\n");
+    if (a->error.code == ERR_METHOD_NOT_ALLOWED)
+        buf_printf(b, "Allow: %s\r\n", a->allow);
+    if (retry_after > 0)
+        buf_printf(b, "Retry-After: %d\r\n", retry_after);
+}
+
+/*
+ * Write headers and @text, which is NULL where there is no content. Nothing here can be made to
+ * overflow HEADERS_MAX_BYTES: every value is bounded or ours.
+ */
+static int
+put(FCGX_Stream *out, const struct incoming *in, const struct answer *a, int status,
+    const char *text)
+{
+    bool failed = a->error.code != ERR_NONE;
+    size_t len = text ? strlen(text) : 0;
+    bool head_only = strcmp(in->method, "HEAD") == 0;
+    _cleanup_(buf_done) struct buf b;
+
+    buf_init(&b, HEADERS_MAX_BYTES);
+    buf_printf(&b, "Status: %d %s\r\nX-Request-Id: %s\r\n", status, problem_title(status),
+               in->request_id);
+    if (text)
+        buf_printf(&b, "Content-Type: %s\r\nContent-Length: %zu\r\n",
+                   failed ? "application/problem+json" : "application/json; charset=utf-8", len);
+    if (failed)
+        put_problem_headers(&b, a);
+    else if (a->response.etag[0])
+        buf_printf(&b, "ETag: %s\r\n", a->response.etag);
+    if (buf_printf(&b, "\r\n") < 0 || FCGX_PutStr(b.data, (int)b.len, out) < 0)
+        return -EPIPE;
+    if (text && !head_only && FCGX_PutStr(text, (int)len, out) < 0)
+        return -EPIPE;
+    return 0;
+}
+
+int
+response_send(FCGX_Stream *out, const struct incoming *in, const struct answer *a)
+{
+    bool failed = a->error.code != ERR_NONE;
+    json_auto_t *problem = failed ? problem_json(&a->error, in->request_id) : NULL;
+    const json_t *json = failed ? problem : a->response.json;
+    _cleanup_(freep) char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+
+    int status = failed ? problem_status(a->error.code) : a->response.status;
+
+    return put(out, in, a, json && !text ? problem_status(ERR_INTERNAL) : status, text);
+}

@@ -1,0 +1,31 @@
+/*
+ * From a request as it came to its answer: find the route, run the checks in the order that
+ * handler.h promises, call the handler.
+ */
+#ifndef FCGI_ROUTER_H
+#define FCGI_ROUTER_H
+
+#include "backend/backend.h"
+#include "backend/error.h"
+#include "fcgi/request.h"
+#include "handlers/handler.h"
+
+/* Lifetime: request. Initialise with {0}. */
+struct answer {
+    struct response response;
+    struct error error; /* ERR_NONE: the response counts, else this does */
+    char allow[64];     /* for a 405: the methods of the path */
+};
+
+/*
+ * Answer @in by the NULL-terminated array @tables of route tables. @b has its settings of this
+ * request (backend_begin()); @peer_fd is for the handler to see the client go away. The outcome is
+ * in @a.
+ */
+void router_serve(const struct route *const *tables, struct backend *b, const struct incoming *in,
+                  int peer_fd, struct answer *a);
+
+/* Give back what an answer holds. */
+void answer_done(struct answer *a);
+
+#endif

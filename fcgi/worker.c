@@ -1,0 +1,215 @@
+/* A worker's threads: one request after the other. See worker.h. */
+#include "fcgi/worker.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <signal.h>
+#include <string.h>
+
+#include <fcgiapp.h>
+
+#include "backend/buf.h"
+#include "backend/config/current.h"
+#include "backend/log.h"
+#include "fcgi/problem.h"
+#include "fcgi/request.h"
+#include "fcgi/response.h"
+#include "fcgi/router.h"
+
+enum { PEERS_MAX = 16 };
+
+static void *
+thread_begin(void *context)
+{
+    const struct worker_spec *w = context;
+
+    return backend_new(w->context);
+}
+
+static void
+thread_end(void *thread)
+{
+    backend_free(thread);
+}
+
+/* Note a failure once: ours as errors, the caller's where somebody debugs. */
+static void
+log_failure(const struct incoming *in, const struct error *e)
+{
+    int status = problem_status(e->code);
+
+    log_write(status >= 500 ? LOG_LEVEL_ERROR : LOG_LEVEL_DEBUG,
+              "request=%s status=%d code=%s user=%s: %s%s%s (%s /api/sandbox%s)", in->request_id,
+              status, error_name(e->code), in->user ? in->user : "-", e->msg,
+              e->detail[0] ? ": " : "", e->detail, in->method, in->path ? in->path : " elsewhere");
+}
+
+/* Have the router answer, in a thread that may have failed to make its backend. */
+static void
+answer(const struct worker_spec *w, struct backend *b, const struct incoming *in, int peer_fd,
+       struct answer *a)
+{
+    if (!b) {
+        error_set_detail(&a->error, ERR_OVERLOADED, "out of memory", "try again in a moment");
+        return;
+    }
+    if (backend_begin(b, &a->error) < 0)
+        return;
+    router_serve(w->tables, b, in, peer_fd, a);
+    backend_end(b);
+}
+
+/*
+ * Read, answer and write one request. The body is read to its end whatever the answer will be,
+ * because the next request of a kept connection comes after it. Returns whether one may come.
+ */
+static bool
+serve_request(const struct worker_spec *w, struct backend *b, FCGX_Request *r, bool overloaded)
+{
+    struct incoming in;
+    struct answer a = {0};
+    _cleanup_(buf_done) struct buf body;
+    bool at_end = false;
+
+    buf_init(&body, BODY_MAX_BYTES + 1);
+    request_params(r->envp, &in, &a.error);
+    if (request_body(r->in, &in, &body, &at_end, &a.error) == -EPIPE)
+        return false;
+    if (a.error.code == ERR_NONE && overloaded)
+        error_set(&a.error, ERR_OVERLOADED, "as many executions run as may; try again in a moment");
+    else if (a.error.code == ERR_NONE)
+        answer(w, b, &in, r->ipcFd, &a);
+    if (a.error.code != ERR_NONE)
+        log_failure(&in, &a.error);
+    if (response_send(r->out, &in, &a) < 0)
+        at_end = false;
+    answer_done(&a);
+    return at_end;
+}
+
+/*
+ * libfcgi accepts and parses in one call; given a connection that we accepted, it only parses. It
+ * shall close without lingering (that is what "detached" means to it), since its own way waits for
+ * the peer up to two seconds at a time.
+ */
+static bool
+serve(void *context, void *thread, struct turn *turn)
+{
+    const struct worker_spec *w = context;
+    FCGX_Request r;
+
+    FCGX_InitRequest(&r, -1, 0);
+    r.ipcFd = turn->fd;
+    r.keepConnection = 1;
+    FCGX_Detach(&r);
+    if (FCGX_Accept_r(&r) < 0)
+        return false;
+    /* Parameters that broke off count as complete to libfcgi; only the stream knows. */
+    if (FCGX_GetError(r.in) != 0 || !serve_request(w, thread, &r, turn->overloaded))
+        r.keepConnection = 0;
+    turn_ending(turn);
+    FCGX_Finish_r(&r);
+    return r.ipcFd >= 0;
+}
+
+static void
+reload(void *context)
+{
+    const struct worker_spec *w = context;
+    struct error err = {0};
+
+    if (current_reload(w->context->current, &err) < 0)
+        log_warn("the settings stay as they were: %s", err.msg);
+    else
+        log_info("settings reloaded");
+}
+
+/* The uids of the accounts @names; where we are not root, also our own, for a developer's nginx. */
+static size_t
+resolve_peers(const struct strings *names, bool privileged, uid_t uids[PEERS_MAX + 1])
+{
+    size_t n = 0;
+
+    if (!privileged)
+        uids[n++] = getuid();
+    for (size_t i = 0; i < names->count && n <= PEERS_MAX; i++) {
+        /* No thread runs yet that could disturb its result. */
+        const struct passwd *account =
+            getpwnam(names->items[i]); /* NOLINT(concurrency-mt-unsafe) */
+
+        if (account)
+            uids[n++] = account->pw_uid;
+        else
+            log_warn("allowed_peers: there is no account '%s'", names->items[i]);
+    }
+    return n;
+}
+
+/* libfcgi puts handlers where there are none; TERM is the dispatcher's, and nothing else shall end
+ * us. */
+static int
+init_libraries(struct error *err)
+{
+    int rc;
+
+    signal(SIGPIPE, SIG_IGN);
+    rc = FCGX_Init();
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGUSR1, SIG_IGN);
+    signal(SIGUSR2, SIG_IGN);
+    json_object_seed(0);
+    return rc ? error_errno(err, rc > 0 ? rc : EIO, "FCGX_Init") : 0;
+}
+
+int
+worker_serve(struct worker_spec *spec, struct error *err)
+{
+    _cleanup_(settings_unrefp) struct settings *settings = NULL;
+    unsigned generation;
+    uid_t peers[PEERS_MAX + 1];
+    struct dispatcher_spec d;
+    int r;
+
+    r = init_libraries(err);
+    if (r < 0)
+        return r;
+    settings = current_get(spec->context->current, &generation);
+    d = (struct dispatcher_spec){
+        .listeners = {spec->listeners[LANE_CONTROL], spec->listeners[LANE_EXECUTION]},
+        .threads = {(size_t)settings->service.control_threads,
+                    (size_t)settings->service.execution_threads},
+        .peers = peers,
+        .peer_count =
+            resolve_peers(&settings->service.allowed_peers, spec->context->privileged, peers),
+        .drain_seconds = (int)settings->service.drain_seconds,
+        .context = spec,
+        .thread_begin = thread_begin,
+        .thread_end = thread_end,
+        .serve = serve,
+        .reload = reload,
+    };
+    if (d.peer_count == 0)
+        return error_set(err, ERR_VALIDATION, "sandbox.yaml: no account of allowed_peers exists");
+    return dispatcher_run(&d, err);
+}
+
+int
+worker_main(struct service_context *ctx, int control_fd, int exec_fd)
+{
+    static struct worker_spec spec;
+    struct error err = {0};
+    int r;
+
+    spec = (struct worker_spec){
+        .context = ctx,
+        .tables = route_tables,
+        .listeners = {control_fd, exec_fd},
+    };
+    r = worker_serve(&spec, &err);
+    if (r < 0) {
+        log_error("%s: %s", err.msg, err.detail);
+        return 1;
+    }
+    /* Status 0 also where requests were cut off: ending them is what TERM asks for at last. */
+    return 0;
+}

@@ -1,0 +1,147 @@
+/* POST execute. */
+#include "handlers/execute.h"
+
+#include "handlers/json.h"
+#include "handlers/routes.h"
+
+struct execute_body {
+    struct command_body command;
+    const char *agent_id;
+    const char *session_id;
+    int scope;
+    const char *tier;
+    const char *template_name;
+    int workspace_access;
+    bool sandbox;
+};
+
+static const struct field execute_fields[] = {
+    COMMAND_FIELDS(struct execute_body, command),
+    {.name = "agent_id",
+     .type = FIELD_IDENT,
+     .offset = offsetof(struct execute_body, agent_id),
+     .min = 1,
+     .max = 64,
+     .doc = "whose workspace and container; default \"default\""},
+    {.name = "session_id",
+     .type = FIELD_IDENT,
+     .offset = offsetof(struct execute_body, session_id),
+     .min = 1,
+     .max = 64,
+     .doc = "in scope session: without one, the sandbox is destroyed after"},
+    {.name = "scope",
+     .type = FIELD_ENUM,
+     .offset = offsetof(struct execute_body, scope),
+     .values = scope_names,
+     .doc = "who shares the container; default: the config's scope_mode"},
+    {.name = "tier",
+     .type = FIELD_STRING,
+     .offset = offsetof(struct execute_body, tier),
+     .min = 1,
+     .max = 64,
+     .doc = "permission tier, without regard to case"},
+    {.name = "template",
+     .type = FIELD_STRING,
+     .offset = offsetof(struct execute_body, template_name),
+     .min = 1,
+     .max = 64,
+     .doc = "image template; default: the one marked so"},
+    {.name = "workspace_access",
+     .type = FIELD_ENUM,
+     .offset = offsetof(struct execute_body, workspace_access),
+     .values = access_names,
+     .doc = "at most the config's"},
+    {.name = "sandbox",
+     .type = FIELD_BOOL,
+     .offset = offsetof(struct execute_body, sandbox),
+     .doc = "run also where mode selective does not name it"},
+    {0},
+};
+
+int
+command_from_body(const struct request *req, const struct command_body *body, struct command *ret,
+                  struct error *err)
+{
+    *ret = (struct command){
+        .shell = body->shell,
+        .argv = body->argv,
+        .env = body->env,
+        .cwd = body->cwd,
+        .input = body->input,
+        .timeout_seconds = body->timeout_seconds,
+        .max_output_bytes = body->max_output_bytes,
+        .request_id = req->request_id,
+        .peer_fd = req->peer_fd,
+    };
+    return command_check(req->backend->settings, ret, err);
+}
+
+int
+execution_answer(const struct execution *x, struct response *res, struct error *err)
+{
+    const struct audit_entry *e = &x->entry;
+    json_auto_t *json = json_pack(
+        "{s:s, s:o, s:o, s:o, s:o, s:b, s:b, s:I, s:I, s:b, s:b, s:I, s:{s:I, s:f}, s:o}", "id",
+        e->id, "container_id", json_text(e->container_id), "status",
+        json_spelled(audit_status_names, (int)e->status), "exit_code",
+        e->exit_code < 0 ? json_null() : json_integer(e->exit_code), "signal", json_text(e->signal),
+        "stdout_truncated", x->output.out_truncated, "stderr_truncated", x->output.errout_truncated,
+        "stdout_bytes", (json_int_t)e->stdout_bytes, "stderr_bytes", (json_int_t)e->stderr_bytes,
+        "timed_out", e->status == AUDIT_TIMED_OUT, "oom_killed", e->status == AUDIT_OOM_KILLED,
+        "duration_ms", (json_int_t)e->duration_ms, "usage", "cpu_ms", (json_int_t)e->cpu_ms,
+        "max_memory_mb", (double)x->max_memory_kib / 1024, "started_at",
+        json_time(e->started_at_ms));
+
+    if (!json || json_set_output(json, &x->output) < 0)
+        return response_json(res, 200, NULL, err);
+    return response_json(res, 200, TAKE(json), err);
+}
+
+/*
+ * POST execute - run a command in the sandbox that the request's scope selects.
+ *
+ * body    execute_fields; exactly one of command and argv
+ * 200     how it went, also when it failed, timed out or was killed
+ * errors  validation_failed, forbidden, sandboxing_off, not_selected, template_not_ready,
+ *         process_limit, docker_error, docker_unavailable
+ */
+static int
+execute_post(const struct request *req, struct response *res, struct error *err)
+{
+    const struct execute_body *body = req->body;
+    const struct placement where = {
+        .user = req->user,
+        .agent_id = body->agent_id,
+        .session_id = body->session_id,
+        .scope = body->scope,
+        .tier = body->tier,
+        .template_name = body->template_name,
+        .workspace_access = body->workspace_access,
+        .timeout_seconds = body->command.timeout_seconds,
+        .sandbox = body->sandbox,
+    };
+    struct execution x = {0};
+    struct command command;
+    int r;
+
+    r = command_from_body(req, &body->command, &command, err);
+    command.agent_id = body->agent_id;
+    command.session_id = body->session_id;
+    if (r == 0)
+        r = execution_run(req->backend, &where, &command, &x, err);
+    if (r == 0)
+        r = execution_answer(&x, res, err);
+    execution_done(&x);
+    return r;
+}
+
+const struct route execute_routes[] = {
+    {.method = "POST",
+     .path = "/execute",
+     .role = ROLE_USER,
+     .handle = execute_post,
+     .body = execute_fields,
+     .body_size = sizeof(struct execute_body),
+     .summary = "Run a command in a sandbox"},
+    {0},
+};

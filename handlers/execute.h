@@ -1,0 +1,52 @@
+/* What POST execute and POST containers/{id}/exec have in common. */
+#ifndef HANDLERS_EXECUTE_H
+#define HANDLERS_EXECUTE_H
+
+#include "backend/execution.h"
+#include "handlers/handler.h"
+
+/* The command's part of a body. */
+struct command_body {
+    const char *shell;
+    struct strings argv;
+    json_t *env;
+    const char *cwd;
+    const char *input;
+    int64_t timeout_seconds;
+    int64_t max_output_bytes;
+};
+
+enum {
+    COMMAND_BYTES_MAX = 512 << 10, /* of sh text or of stdin; the whole body is at most 1 MiB */
+    COMMAND_ARGV_MAX = 4096,
+    COMMAND_ENV_MAX = 256,
+    COMMAND_OUTPUT_MAX = 16 << 20
+};
+
+/* clang-format off */
+#define COMMAND_FIELDS(body, member)                                                               \
+    {.name = "command", .type = FIELD_STRING, .offset = offsetof(body, member.shell), .min = 1,    \
+     .max = COMMAND_BYTES_MAX, .doc = "sh text to run; or give argv"},                             \
+    {.name = "argv", .type = FIELD_STRINGS, .offset = offsetof(body, member.argv), .min = 1,       \
+     .max = COMMAND_ARGV_MAX, .doc = "program and arguments to run; or give command"},             \
+    {.name = "env", .type = FIELD_MAP, .offset = offsetof(body, member.env),                       \
+     .max = COMMAND_ENV_MAX, .doc = "environment variables, over the image's"},                    \
+    {.name = "cwd", .type = FIELD_STRING, .offset = offsetof(body, member.cwd), .min = 1,          \
+     .max = 4095, .doc = "absolute working directory; default /workspace"},                        \
+    {.name = "stdin", .type = FIELD_STRING, .offset = offsetof(body, member.input),                \
+     .max = COMMAND_BYTES_MAX, .doc = "bytes for the command's standard input"},                   \
+    {.name = "timeout_seconds", .type = FIELD_INT, .offset = offsetof(body, member.timeout_seconds), \
+     .min = 1, .max = 86400, .doc = "deadline; at most the limit that applies"},                   \
+    {.name = "max_output_bytes", .type = FIELD_INT,                                                \
+     .offset = offsetof(body, member.max_output_bytes), .min = 2, .max = COMMAND_OUTPUT_MAX,       \
+     .doc = "how much of each stream is kept, head and tail"}
+/* clang-format on */
+
+/* The command that @body asks for, checked. Errors: ERR_VALIDATION. */
+int command_from_body(const struct request *req, const struct command_body *body,
+                      struct command *ret, struct error *err);
+
+/* Answer 200 with how @x went. */
+int execution_answer(const struct execution *x, struct response *res, struct error *err);
+
+#endif

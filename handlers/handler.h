@@ -1,0 +1,71 @@
+/*
+ * The contract between fcgi/ and handlers/: fcgi fills a `struct request` that is already checked
+ * (path, method, identity, role, size, JSON, fields, query), a handler fills a `struct response`.
+ */
+#ifndef HANDLERS_HANDLER_H
+#define HANDLERS_HANDLER_H
+
+#include <stddef.h>
+
+#include <jansson.h>
+
+#include "backend/backend.h"
+#include "backend/config/settings.h"
+#include "backend/error.h"
+#include "backend/schema.h"
+
+enum { PATH_PARAMS_MAX = 2 };
+
+/* Lifetime: request. Everything is borrowed from the server for that long. */
+struct request {
+    const char *method;
+    const char *path; /* below the base path: "/containers/container_0123456789ab" */
+    const char *params[PATH_PARAMS_MAX]; /* what matched the route's {…}, in order; NULL beyond */
+    const char *user;                    /* the authenticated user: the owner of what is made */
+    int role;                            /* enum role */
+    const char *request_id; /* for X-Request-Id and the audit; 1..64 of [A-Za-z0-9._-] */
+    const char *if_match;   /* the If-Match header, or NULL */
+    const void *body;       /* the route's body struct, decoded; NULL if it has none */
+    json_t *json;           /* the body as it came; NULL if the route takes none */
+    const void *query;      /* the route's query struct, decoded; NULL if it has none */
+    int peer_fd;            /* POLLRDHUP here says that the client went away */
+    struct backend *backend;
+};
+
+/* Lifetime: request. Initialise with {0}. */
+struct response {
+    int status;
+    json_t *json;  /* owned; NULL for 204 */
+    char etag[40]; /* with its quotes; "" for none */
+};
+
+typedef int (*handler_fn)(const struct request *req, struct response *res, struct error *err);
+
+/*
+ * One operation. A table of them ends with a zeroed one. The order of checks is: path (404), method
+ * (405), identity (401), role (403), size (413), media type (415), JSON (400), fields (422), query
+ * (400).
+ */
+struct route {
+    const char *method;
+    const char *path; /* "{id}" stands for one segment of [A-Za-z0-9._-]+ */
+    int role;         /* enum role: the least that may; ROLE_UNSET refuses everyone */
+    handler_fn handle;
+    const struct field *body;  /* NULL: the operation takes no body, and one sent is refused */
+    size_t body_size;          /* bytes of the body struct */
+    bool body_raw;             /* the handler reads req->json itself (PUT config's merge patch) */
+    const struct field *query; /* NULL: any query parameter is refused */
+    size_t query_size;         /* bytes of the query struct */
+    const char *summary;       /* one line for the API's description */
+};
+
+/* Every route of the API: a NULL-terminated array of tables. */
+extern const struct route *const route_tables[];
+
+/*
+ * Answer @status with @json, whose reference is taken (NULL: ran out of memory while building it).
+ * Returns 0, or -EIO (ERR_INTERNAL) for a NULL.
+ */
+int response_json(struct response *res, int status, json_t *json, struct error *err);
+
+#endif

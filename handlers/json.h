@@ -1,0 +1,34 @@
+/* Records as the API shows them. Every function returns a new reference, or NULL out of memory. */
+#ifndef HANDLERS_JSON_H
+#define HANDLERS_JSON_H
+
+#include <jansson.h>
+
+#include "backend/config/settings.h"
+#include "backend/engine.h"
+#include "backend/store/records.h"
+
+/* A string, or null for NULL and "". */
+json_t *json_text(const char *text);
+
+/* RFC 3339, or null for 0. */
+json_t *json_time(int64_t ms);
+
+/* The spelling of an enum's value. */
+json_t *json_spelled(const char *const *names, int value);
+
+json_t *json_limits(const struct limits *limits);
+
+/* A container and what it uses now; @disk_bytes < 0: not measured (lists), and left out. */
+json_t *json_container(const struct container *c, const struct engine_stats *stats,
+                       int64_t disk_bytes);
+
+json_t *json_audit_entry(const struct audit_entry *e);
+
+/*
+ * Set `stdout`, `stderr` and `encoding` of @object: text where both streams are UTF-8, else base64
+ * for both. Returns 0 or -1.
+ */
+int json_set_output(json_t *object, const struct audit_output *output);
+
+#endif

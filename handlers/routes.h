@@ -1,0 +1,15 @@
+/* The tables of routes, one of each resource's file. */
+#ifndef HANDLERS_ROUTES_H
+#define HANDLERS_ROUTES_H
+
+#include "handlers/handler.h"
+
+#define SANDBOXD_VERSION "0.1.0"
+
+extern const struct route config_routes[];
+extern const struct route status_routes[];
+extern const struct route execute_routes[];
+extern const struct route container_routes[];
+extern const struct route audit_routes[];
+
+#endif
