@@ -25,7 +25,8 @@ struct service_context {
     const char *docker_host;  /* unix:///path or tcp://host:port; only the broker uses it */
     const char *guest_binary; /* absolute path of sandbox-guest on the host */
     struct shared *shared;
-    struct current *current; /* this process's settings; made after the fork */
+    struct current *current; /* this process's settings; made before the fork, so that a role that
+                                 comes back while the YAML is broken has the last good ones */
     uint64_t worker_id;      /* this worker's id in shared->workers; 0 in other processes */
     uid_t uid;               /* the account of the unprivileged roles; ours where we are not root */
     gid_t gid;

@@ -191,6 +191,30 @@ container_revive(struct backend *b, const struct container *c, struct error *err
     return r;
 }
 
+bool
+container_ended_on_purpose(struct backend *b, const char *id, int64_t since_ms)
+{
+    _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
+    struct container now = {0};
+    struct store *store = NULL;
+    struct error ignored = {0};
+    bool on_purpose;
+    int r;
+
+    /* Whoever ends it holds the lock until the row says so, which a glance without would miss. */
+    r = backend_store(b, &store, &ignored);
+    if (r == 0)
+        r = lock_container(b, id, &lock, &ignored);
+    if (r == 0)
+        r = store_container_get(store, id, &now, &ignored);
+    on_purpose = r == -ENOENT ||
+                 (r == 0 && (now.status != CONTAINER_RUNNING || now.started_at_ms > since_ms));
+    if (r == 0 && !on_purpose)
+        engine_stop(b->engine, id, &ignored);
+    container_done(&now);
+    return on_purpose;
+}
+
 int
 container_get(struct backend *b, const struct caller *caller, const char *id, struct container *ret,
               struct error *err)

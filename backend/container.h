@@ -40,6 +40,13 @@ int container_acquire(struct backend *b, const struct container *plan, json_t *l
  */
 int container_revive(struct backend *b, const struct container *c, struct error *err);
 
+/*
+ * The guest of container @id broke off an execution that began at @since_ms. Returns whether
+ * somebody meant it to: stopped, restarted or removed the container. Otherwise the guest has gone
+ * bad, and the container is stopped in the engine, so that the next execution starts it again.
+ */
+bool container_ended_on_purpose(struct backend *b, const char *id, int64_t since_ms);
+
 /* One container. Caller: container_done(). */
 int container_get(struct backend *b, const struct caller *caller, const char *id,
                   struct container *ret, struct error *err);

@@ -220,23 +220,15 @@ note_result(struct execution *x, const struct guest_result *g)
         snprintf(x->entry.signal, sizeof(x->entry.signal), "SIG%d", g->signal);
 }
 
-/*
- * The guest broke off: somebody stopped or removed the container, which killed the command, or the
- * guest has gone bad, and its container gets a new one.
- */
+/* The guest broke off: the command was killed with its container, or by its guest's failure. */
 static void
-note_interruption(struct backend *b, struct store *store, struct execution *x)
+note_interruption(struct backend *b, struct execution *x)
 {
-    struct container now = {0};
-    struct error ignored = {0};
-    int r = store_container_get(store, x->entry.container_id, &now, &ignored);
-
-    x->entry.status = r == 0 && now.status == CONTAINER_RUNNING ? AUDIT_INTERRUPTED : AUDIT_KILLED;
-    snprintf(x->entry.signal, sizeof(x->entry.signal), "SIGKILL");
     x->entry.duration_ms = time_now_ms() - x->entry.started_at_ms;
-    if (x->entry.status == AUDIT_INTERRUPTED)
-        engine_stop(b->engine, now.id, &ignored); /* started again by the next execution */
-    container_done(&now);
+    snprintf(x->entry.signal, sizeof(x->entry.signal), "SIGKILL");
+    x->entry.status = container_ended_on_purpose(b, x->entry.container_id, x->entry.started_at_ms)
+                          ? AUDIT_KILLED
+                          : AUDIT_INTERRUPTED;
 }
 
 static int
@@ -271,7 +263,7 @@ run_announced(struct backend *b, struct store *store, const struct container *c,
     if (r == 0) {
         note_result(x, &result);
     } else if (r == -EPROTO) {
-        note_interruption(b, store, x);
+        note_interruption(b, x);
         error_clear(err);
         r = 0;
     } else {

@@ -282,9 +282,7 @@ int
 janitor_main(struct service_context *ctx)
 {
     _cleanup_(backend_freep) struct backend *b = NULL;
-    struct error err = {0};
     sigset_t signals;
-    char yaml[PATH_SIZE];
 
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
@@ -292,11 +290,6 @@ janitor_main(struct service_context *ctx)
     sigaddset(&signals, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     json_object_seed(0);
-    snprintf(yaml, sizeof(yaml), "%s/yaml", ctx->state_dir);
-    if (current_new(yaml, &ctx->current, &err) < 0) {
-        log_error("janitor: %s", err.msg);
-        return EXIT_FAILURE;
-    }
     b = backend_new(ctx);
     if (!b)
         return EXIT_FAILURE;

@@ -294,17 +294,14 @@ broker_main(struct service_context *ctx, int listen_fd)
     struct error err = {0};
     struct broker broker;
     sigset_t set;
-    char yaml[4096];
 
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    snprintf(yaml, sizeof(yaml), "%s/yaml", ctx->state_dir);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     json_object_seed(0);
-    if (current_new(yaml, &ctx->current, &err) < 0 || broker_init(&broker, ctx, &err) < 0 ||
-        start_threads(&broker, listen_fd, &err) < 0) {
+    if (broker_init(&broker, ctx, &err) < 0 || start_threads(&broker, listen_fd, &err) < 0) {
         log_error("broker: %s (%s)", err.msg, err.detail);
         return EXIT_FAILURE;
     }

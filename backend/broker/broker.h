@@ -10,7 +10,7 @@
 
 /*
  * Serve on the listening socket @listen_fd until TERM. Runs as the process's main; returns its exit
- * status. @ctx->current is made here.
+ * status.
  */
 int broker_main(struct service_context *ctx, int listen_fd);
 

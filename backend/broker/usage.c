@@ -212,8 +212,7 @@ take(struct sample *s, struct docker *docker)
             (double)(figures.cpu_ns - s->cpu_ns) / 1e4 / (double)(now_ms - s->at_ms);
     s->stats.running = true;
     s->stats.memory_mb = (double)figures.memory_bytes / (1 << 20);
-    s->stats.processes =
-        figures.pids > GUEST_RESERVED_TASKS ? (int64_t)(figures.pids - GUEST_RESERVED_TASKS) : 0;
+    s->stats.processes = (int64_t)figures.pids;
     s->cpu_ns = figures.cpu_ns;
     s->at_ms = now_ms;
 }

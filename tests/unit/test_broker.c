@@ -5,7 +5,6 @@
 #include "tests/test.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -49,7 +48,8 @@ setup(void **state)
 {
     static const char *const directories[] = {"run", "guests", "slots", "workspaces"};
     static struct service_context ctx;
-    char path[100], yaml[PATH_MAX];
+    char path[100];
+    struct current *current = NULL;
     int fd;
 
     (void)state;
@@ -61,12 +61,12 @@ setup(void **state)
         if (mkdir(path, 0755) < 0)
             return -1;
     }
-    snprintf(path, sizeof(path), "%s/yaml", broker.dir);
-    if (!realpath("yaml", yaml) || symlink(yaml, path) < 0)
-        return -1;
     snprintf(path, sizeof(path), "%s/run/broker.sock", broker.dir);
     fd = listen_at(path);
+    if (current_new("yaml", &current, NULL) < 0)
+        return -1;
     ctx = (struct service_context){
+        .current = current,
         .state_dir = broker.dir,
         .docker_host = "unix:///nonexistent/docker.sock",
         .guest_binary = "/nonexistent/sandbox-guest",
@@ -83,8 +83,8 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-    static const char *const left[] = {"run/broker.sock", "yaml",  "instance",  "run",
-                                       "guests",          "slots", "workspaces"};
+    static const char *const left[] = {"run/broker.sock", "instance", "run",
+                                       "guests",          "slots",    "workspaces"};
     char path[100];
     int status = 0;
 

@@ -252,7 +252,7 @@ process_of_world(const char *pid, unsigned *ret_uid, pid_t *ret_parent)
     return len > 0 || *ret_uid == TEST_UID; /* a zombie has no namespace left to read */
 }
 
-/* Processes of the test's user, zombies too; and the parent of one that is not of this user. */
+/* Processes of the test's user, zombies too; and the supervisor of one of them. */
 static int
 find_commands(pid_t *ret_supervisor)
 {
@@ -260,7 +260,7 @@ find_commands(pid_t *ret_supervisor)
     struct dirent *entry;
     char parent_text[16];
     unsigned uid, parent_uid;
-    pid_t parent, other;
+    pid_t parent, grandparent;
     int n = 0;
 
     while ((entry = readdir(proc)) != NULL) {
@@ -269,7 +269,7 @@ find_commands(pid_t *ret_supervisor)
             continue;
         n++;
         snprintf(parent_text, sizeof(parent_text), "%d", parent);
-        if (process_of_world(parent_text, &parent_uid, &other) && parent_uid == 0)
+        if (process_of_world(parent_text, &parent_uid, &grandparent) && grandparent == world.pid)
             *ret_supervisor = parent;
     }
     closedir(proc);
