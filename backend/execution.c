@@ -40,6 +40,8 @@ command_check(const struct settings *settings, const struct command *command, st
         error_violation(err, "/argv", "may not be given together with command");
     else if (!command->shell && command->argv.count == 0)
         error_violation(err, "/command", "is required, or argv instead");
+    else if (command->argv.count > 0 && command->argv.items[0][0] == '\0')
+        error_violation(err, "/argv/0", "must name a program");
     if (command->cwd && command->cwd[0] != '/')
         error_violation(err, "/cwd", "must be an absolute path inside the sandbox");
     if (command->max_output_bytes > most)

@@ -93,7 +93,8 @@ remove_strays(struct pass *p, struct error *err)
         if (has_row(p, p->found[i].id))
             continue;
         r = engine_remove(p->backend->engine, p->found[i].id, err);
-        log_info("container %s had no row and is removed", p->found[i].id);
+        if (r == 0)
+            log_info("container %s had no row and is removed", p->found[i].id);
     }
     return r;
 }

@@ -10,7 +10,7 @@
 #include "backend/pointer.h"
 #include "backend/typo.h"
 
-enum { ITEM_BYTES_MAX = 4096 }; /* of one string of a FIELD_STRINGS */
+enum { ITEM_BYTES_MAX = 4096 }; /* of one string of a FIELD_STRINGS that says nothing else */
 
 #define LETTERS_AND_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -234,7 +234,10 @@ static void
 decode_strings(struct decoder *d, const struct field *f, const struct pointer *at, json_t *json,
                void *out)
 {
-    static const struct field item_field = {.min = 1, .max = ITEM_BYTES_MAX};
+    const struct field item_field = {
+        .min = f->item_empty ? 0 : 1,
+        .max = f->item_max > 0 ? f->item_max : ITEM_BYTES_MAX,
+    };
     struct strings *list = out;
     json_t *item;
     size_t i;

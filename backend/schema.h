@@ -33,7 +33,7 @@ enum field_type {
     FIELD_BOOL,       /* bool */
     FIELD_INT,        /* int64_t; min..max */
     FIELD_NUMBER,     /* double; min..max */
-    FIELD_STRINGS,    /* struct strings; each a string of 1..4096 bytes, min..max of them */
+    FIELD_STRINGS,    /* struct strings; min..max of them, each of 1..4096 bytes if not said below */
     FIELD_MAP,        /* json_t *, borrowed: an object whose values are strings; min..max of them */
     FIELD_OBJECT,     /* a struct described by fields, embedded at offset */
     FIELD_LIST,       /* struct list of structs of `size` described by fields; min..max of them */
@@ -62,6 +62,8 @@ struct field {
     bool above_min;             /* FIELD_NUMBER: the value must be greater than min, not equal */
     double min, max;            /* bytes, count or value, by type; 0 and 0: not limited; a max of 0
                                    over a min of 0 or more: no upper limit */
+    bool item_empty;            /* FIELD_STRINGS: one of them may be empty */
+    double item_max;            /* FIELD_STRINGS: bytes of one of them; 0: 4096 */
     const char *const *values;  /* FIELD_ENUM: the choices, NULL-terminated */
     const struct field *fields; /* FIELD_OBJECT, FIELD_LIST, FIELD_DICT: the members */
     size_t size;                /* FIELD_LIST, FIELD_DICT: bytes of one struct */

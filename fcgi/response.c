@@ -1,4 +1,4 @@
-/* Status line, headers and JSON: see response.h. Also response_json() of handlers/handler.h. */
+/* Status line, headers and JSON: see response.h. */
 #include "fcgi/response.h"
 
 #include <errno.h>
@@ -9,17 +9,6 @@
 #include "fcgi/problem.h"
 
 enum { HEADERS_MAX_BYTES = 1024 };
-
-int
-response_json(struct response *res, int status, json_t *json, struct error *err)
-{
-    if (!json)
-        return error_errno(err, ENOMEM, "building an answer");
-    json_decref(res->json);
-    res->json = json;
-    res->status = status;
-    return 0;
-}
 
 /* The headers that only a failure has. */
 static void

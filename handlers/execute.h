@@ -19,6 +19,7 @@ struct command_body {
 enum {
     COMMAND_BYTES_MAX = 512 << 10, /* of sh text or of stdin; the whole body is at most 1 MiB */
     COMMAND_ARGV_MAX = 4096,
+    COMMAND_ARGUMENT_BYTES_MAX = (128 << 10) - 1, /* what execve(2) takes in one string */
     COMMAND_ENV_MAX = 256,
     COMMAND_OUTPUT_MAX = 16 << 20
 };
@@ -28,7 +29,8 @@ enum {
     {.name = "command", .type = FIELD_STRING, .offset = offsetof(body, member.shell), .min = 1,    \
      .max = COMMAND_BYTES_MAX, .doc = "sh text to run; or give argv"},                             \
     {.name = "argv", .type = FIELD_STRINGS, .offset = offsetof(body, member.argv), .min = 1,       \
-     .max = COMMAND_ARGV_MAX, .doc = "program and arguments to run; or give command"},             \
+     .max = COMMAND_ARGV_MAX, .item_empty = true, .item_max = COMMAND_ARGUMENT_BYTES_MAX,          \
+     .doc = "program and arguments to run; or give command"},                                      \
     {.name = "env", .type = FIELD_MAP, .offset = offsetof(body, member.env),                       \
      .max = COMMAND_ENV_MAX, .doc = "environment variables, over the image's"},                    \
     {.name = "cwd", .type = FIELD_STRING, .offset = offsetof(body, member.cwd), .min = 1,          \

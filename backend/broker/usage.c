@@ -223,12 +223,13 @@ older(const struct sample *s, int64_t age_ms)
     return s->at_ms == 0 || time_monotonic_ms() - s->at_ms > age_ms;
 }
 
-/* Readings for all of @found (NULL: not known to the engine). */
-static void
+/* Readings for all of @found (NULL: not known to the engine). False if one of them gives none. */
+static bool
 read_all(struct sample **found, size_t count, struct docker *docker)
 {
     const struct timespec wait = {.tv_nsec = SAMPLE_WAIT_MS * 1000000L};
     bool first = false;
+    bool all = true;
 
     for (size_t i = 0; i < count; i++) {
         if (!found[i] || !older(found[i], SAMPLE_STALE_MS))
@@ -239,9 +240,12 @@ read_all(struct sample **found, size_t count, struct docker *docker)
     }
     if (first)
         clock_nanosleep(CLOCK_MONOTONIC, 0, &wait, NULL);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         if (found[i] && found[i]->at_ms != 0 && (first || older(found[i], SAMPLE_FRESH_MS)))
             take(found[i], docker);
+        all = all && (!found[i] || found[i]->at_ms != 0);
+    }
+    return all;
 }
 
 /* Look the ids up; false if one is not known. */
@@ -262,20 +266,24 @@ usage_read(struct usage *u, struct docker *docker, const char (*ids)[CONTAINER_I
            size_t count, struct engine_stats *ret, struct error *err)
 {
     _cleanup_(freep) struct sample **found = calloc(count, sizeof(struct sample *));
+    bool known;
     int r = 0;
 
     if (!found)
         return error_errno(err, ENOMEM, "samples");
     pthread_mutex_lock(&u->lock);
-    if (!find_all(u, ids, count, found)) {
-        r = learn(u, docker, err);
+    known = find_all(u, ids, count, found);
+    if (!known || !read_all(found, count, docker)) {
+        /* One is new to us, or was made anew, which gives it another id in the engine. */
+        r = learn(u, docker, known ? NULL : err);
         find_all(u, ids, count, found);
+        if (r == 0)
+            read_all(found, count, docker);
+        else if (known)
+            r = 0; /* what does not run with its engine has no figures */
     }
-    if (r == 0) {
-        read_all(found, count, docker);
-        for (size_t i = 0; i < count; i++)
-            ret[i] = found[i] ? found[i]->stats : (struct engine_stats){0};
-    }
+    for (size_t i = 0; r == 0 && i < count; i++)
+        ret[i] = found[i] ? found[i]->stats : (struct engine_stats){0};
     pthread_mutex_unlock(&u->lock);
     return r;
 }

@@ -57,7 +57,8 @@ int guest_connect(const char *directory, int *ret_fd, struct error *err);
 /*
  * Run @command over the connection @fd (which is used up; the caller closes it) and wait for its end.
  * Output goes to @out and @errout as it arrives; the caller has initialised them with its caps.
- * A guest that stays silent 5 s past the deadline has gone bad.
+ * A guest that has not started the command after 5 s, or not ended it 5 s past the deadline or past
+ * the peer's going away, has gone bad.
  * Returns 0 with *ret set, or
  *   -EMLINK (ERR_PROCESS_LIMIT)  the container has no process left to run it; nothing was run
  *   -EINVAL (ERR_VALIDATION)     it could not be started: no such program, not executable, bad cwd

@@ -23,9 +23,9 @@ enum {
     GUEST_BODY_MAX = 2 << 20,         /* bytes of a request's strings */
     GUEST_OUTPUT_MAX = 64 << 10,      /* bytes of output in one frame */
     /*
-     * Tasks that a container needs beyond its tier's max_processes: PID 1, the spare supervisor,
-     * and the supervisors of executions that run at the same time. More of those than fit are paid
-     * for out of max_processes.
+     * Tasks that a container needs beyond its tier's max_processes: PID 1, two idle supervisors,
+     * and those of executions that run at the same time. More of these than fit are paid for out of
+     * max_processes.
      */
     GUEST_RESERVED_TASKS = 8
 };

@@ -155,12 +155,23 @@ wait_for_socket(const struct world *w)
     fail_msg("the guest does not listen");
 }
 
+/* What GUEST_BINARY says, or the guest of our own flavour: we are build/FLAVOUR/tests/test_guest.
+ */
 static const char *
 guest_binary(void)
 {
-    const char *binary = getenv("GUEST_BINARY");
+    static char path[PATH_MAX];
+    const char *given = getenv("GUEST_BINARY");
+    ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - sizeof("/sandbox-guest"));
+    int up;
 
-    return binary ? binary : "build/release/sandbox-guest";
+    if (given)
+        return given;
+    assert_true(len > 0);
+    path[len] = '\0';
+    for (up = 0; up < 2; up++)
+        *strrchr(path, '/') = '\0';
+    return strcat(path, "/sandbox-guest");
 }
 
 static void

@@ -79,20 +79,22 @@ static bool
 fork_supervisor(const struct guest *g)
 {
     size_t slot = slot_of(0);
-    pid_t pid = -1;
+    pid_t pid;
 
-    if (slot < SUPERVISORS_MAX) {
-        atomic_store(&g->idle->idle[slot], true);
-        pid = fork_quick();
-    }
+    keeper.hold = true;
+    if (slot == SUPERVISORS_MAX)
+        return false;
+    atomic_store(&g->idle->idle[slot], true); /* from here on it is the child's to change */
+    pid = fork_quick();
     if (pid == 0)
         supervise(g, &g->idle->idle[slot]);
-    keeper.hold = pid < 0;
-    if (slot < SUPERVISORS_MAX) {
-        atomic_store(&g->idle->idle[slot], pid > 0);
-        keeper.supervisors[slot] = pid > 0 ? pid : 0;
+    if (pid < 0) {
+        atomic_store(&g->idle->idle[slot], false);
+        return false;
     }
-    return pid > 0;
+    keeper.supervisors[slot] = pid;
+    keeper.hold = false;
+    return true;
 }
 
 static void
