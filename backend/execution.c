@@ -150,11 +150,13 @@ connect_guest(struct backend *b, const struct container *c, int *ret_fd, struct 
 
     container_guest_directory(b, c->id, directory, sizeof(directory));
     r = guest_connect(directory, ret_fd, err);
-    if (r != -ENOTCONN)
-        return r;
-    error_clear(err);
-    r = container_revive(b, c, err);
-    return r < 0 ? r : guest_connect(directory, ret_fd, err);
+    if (r == -ENOTCONN) {
+        error_clear(err);
+        r = container_revive(b, c, err);
+        if (r == 0)
+            r = guest_connect(directory, ret_fd, err);
+    }
+    return r == -EIO ? -EPROTO : r; /* what is there is no guest of ours */
 }
 
 /* Talk to the guest: the command runs, its output is captured. */

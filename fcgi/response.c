@@ -8,7 +8,10 @@
 #include "backend/cleanup.h"
 #include "fcgi/problem.h"
 
-enum { HEADERS_MAX_BYTES = 1024 };
+enum {
+    HEADERS_MAX_BYTES = 1024,
+    REAL_DIGITS = 15 /* as many as a double holds in decimal, so that 0.8 stays 0.8 */
+};
 
 /* The headers that only a failure has. */
 static void
@@ -60,7 +63,8 @@ response_send(FCGX_Stream *out, const struct incoming *in, const struct answer *
     bool failed = a->error.code != ERR_NONE;
     json_auto_t *problem = failed ? problem_json(&a->error, in->request_id) : NULL;
     const json_t *json = failed ? problem : a->response.json;
-    _cleanup_(freep) char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    _cleanup_(freep) char *text =
+        json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS)) : NULL;
 
     int status = failed ? problem_status(a->error.code) : a->response.status;
 

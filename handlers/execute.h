@@ -17,9 +17,9 @@ struct command_body {
 };
 
 enum {
-    COMMAND_BYTES_MAX = 512 << 10, /* of sh text or of stdin; the whole body is at most 1 MiB */
+    COMMAND_STRING_MAX = (128 << 10) - 1, /* bytes: what execve(2) takes in one string */
+    COMMAND_INPUT_MAX = 1 << 20,          /* bytes; no body is larger */
     COMMAND_ARGV_MAX = 4096,
-    COMMAND_ARGUMENT_BYTES_MAX = (128 << 10) - 1, /* what execve(2) takes in one string */
     COMMAND_ENV_MAX = 256,
     COMMAND_OUTPUT_MAX = 16 << 20
 };
@@ -27,16 +27,16 @@ enum {
 /* clang-format off */
 #define COMMAND_FIELDS(body, member)                                                               \
     {.name = "command", .type = FIELD_STRING, .offset = offsetof(body, member.shell), .min = 1,    \
-     .max = COMMAND_BYTES_MAX, .doc = "sh text to run; or give argv"},                             \
+     .max = COMMAND_STRING_MAX, .doc = "sh text to run; or give argv"},                             \
     {.name = "argv", .type = FIELD_STRINGS, .offset = offsetof(body, member.argv), .min = 1,       \
-     .max = COMMAND_ARGV_MAX, .item_empty = true, .item_max = COMMAND_ARGUMENT_BYTES_MAX,          \
+     .max = COMMAND_ARGV_MAX, .item_empty = true, .item_max = COMMAND_STRING_MAX,          \
      .doc = "program and arguments to run; or give command"},                                      \
     {.name = "env", .type = FIELD_MAP, .offset = offsetof(body, member.env),                       \
      .max = COMMAND_ENV_MAX, .doc = "environment variables, over the image's"},                    \
     {.name = "cwd", .type = FIELD_STRING, .offset = offsetof(body, member.cwd), .min = 1,          \
      .max = 4095, .doc = "absolute working directory; default /workspace"},                        \
     {.name = "stdin", .type = FIELD_STRING, .offset = offsetof(body, member.input),                \
-     .max = COMMAND_BYTES_MAX, .doc = "bytes for the command's standard input"},                   \
+     .max = COMMAND_INPUT_MAX, .doc = "bytes for the command's standard input"},                   \
     {.name = "timeout_seconds", .type = FIELD_INT, .offset = offsetof(body, member.timeout_seconds), \
      .min = 1, .max = 86400, .doc = "deadline; at most the limit that applies"},                   \
     {.name = "max_output_bytes", .type = FIELD_INT,                                                \

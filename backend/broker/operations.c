@@ -150,13 +150,8 @@ create(struct broker *b, struct docker *d, const struct engine_spec *spec,
     char name[NAME_MAX_SIZE], uid[24];
     char guest[PATH_SIZE + 32], run[PATH_SIZE + 64], slot[PATH_SIZE + 64];
     const char *binds[] = {guest, run, workspace ? slot : NULL, NULL};
-    const char *entrypoint[] = {"/.sandbox/guest",
-                                "/.sandbox/run",
-                                uid,
-                                uid,
-                                "/home/sandbox",
-                                workspace ? NULL : "/workspace",
-                                NULL};
+    const char *entrypoint[] = {"/.sandbox/guest", "/.sandbox/run", uid, uid,
+                                "/home/sandbox",   "/workspace",    NULL};
     json_auto_t *labels = json_pack("{s:s, s:s, s:s}", "sandbox.instance", b->instance, label_id,
                                     spec->id, "sandbox.owner", spec->owner);
     char ignored[DOCKER_ID_SIZE];
@@ -194,12 +189,21 @@ create(struct broker *b, struct docker *d, const struct engine_spec *spec,
     return r;
 }
 
-static int
-guest_listens(const char *directory, struct error *err)
+static void
+guest_directory(const struct broker *b, const char *id, char path[PATH_SIZE])
 {
-    int fd = -1;
-    int r = guest_connect(directory, &fd, err);
+    snprintf(path, PATH_SIZE, "%s/guests/%s", b->context->state_dir, id);
+}
 
+static int
+guest_listens(const struct broker *b, const char *id, struct error *err)
+{
+    char directory[PATH_SIZE];
+    int fd = -1;
+    int r;
+
+    guest_directory(b, id, directory);
+    r = guest_connect(directory, &fd, err);
     if (r == 0)
         close(fd);
     return r;
@@ -215,13 +219,13 @@ wait_for_guest(struct broker *b, const char *id, struct error *err)
     char directory[PATH_SIZE];
     char events[4096];
 
-    snprintf(directory, sizeof(directory), "%s/guests/%s", b->context->state_dir, id);
+    guest_directory(b, id, directory);
     if (watch < 0 || inotify_add_watch(watch, directory, IN_CREATE | IN_MOVED_TO | IN_ATTRIB) < 0)
         return error_errno(err, errno, "watch of the guest's directory");
     for (;;) {
         int64_t left = until - time_monotonic_ms();
 
-        if (guest_listens(directory, NULL) == 0)
+        if (guest_listens(b, id, NULL) == 0)
             return 0;
         if (left <= 0)
             return error_set(err, ERR_DOCKER,
@@ -282,11 +286,14 @@ broker_start(struct broker *b, struct docker *d, const struct engine_spec *spec,
     docker_container_done(&c);
     if (r < 0)
         return missing(r, err);
-    if (!c.running) {
+    if (c.running && guest_listens(b, spec->id, NULL) == 0)
+        return 0;
+    if (c.running) /* its guest has gone bad: the container gets a new one */
+        r = docker_container_kill(d, name, err);
+    if (r == 0)
         r = workspace_attach(b->state_fd, b->context->state_dir, spec, err);
-        if (r == 0)
-            r = docker_container_start(d, name, err);
-    }
+    if (r == 0)
+        r = docker_container_start(d, name, err);
     return r < 0 ? missing(r, err) : wait_for_guest(b, spec->id, err);
 }
 

@@ -184,19 +184,25 @@ find_layout(const struct sample *s)
     return LAYOUT_DOCKER;
 }
 
+/* An engine that does not answer is asked once in a call, not once for each container. */
 static bool
-read_figures(struct sample *s, struct docker *docker, struct docker_stats *ret)
+read_figures(struct sample *s, struct docker **docker, struct docker_stats *ret)
 {
+    int r;
+
     if (s->layout == LAYOUT_UNKNOWN)
         s->layout = find_layout(s);
     if (s->layout >= 0)
         return read_cgroup(s, &layouts[s->layout], ret);
-    return docker_container_stats(docker, s->engine_id, ret, NULL) == 0;
+    r = *docker ? docker_container_stats(*docker, s->engine_id, ret, NULL) : -EHOSTDOWN;
+    if (r == -EHOSTDOWN)
+        *docker = NULL;
+    return r == 0;
 }
 
 /* Take a reading; the CPU's share is over the time since the one before, if that says something. */
 static void
-take(struct sample *s, struct docker *docker)
+take(struct sample *s, struct docker **docker)
 {
     int64_t now_ms = time_monotonic_ms();
     struct docker_stats figures = {0};
@@ -212,7 +218,8 @@ take(struct sample *s, struct docker *docker)
             (double)(figures.cpu_ns - s->cpu_ns) / 1e4 / (double)(now_ms - s->at_ms);
     s->stats.running = true;
     s->stats.memory_mb = (double)figures.memory_bytes / (1 << 20);
-    s->stats.processes = (int64_t)figures.pids;
+    s->stats.processes =
+        figures.pids > GUEST_RESERVED_TASKS ? (int64_t)figures.pids - GUEST_RESERVED_TASKS : 0;
     s->cpu_ns = figures.cpu_ns;
     s->at_ms = now_ms;
 }
@@ -235,14 +242,14 @@ read_all(struct sample **found, size_t count, struct docker *docker)
         if (!found[i] || !older(found[i], SAMPLE_STALE_MS))
             continue;
         found[i]->at_ms = 0;
-        take(found[i], docker);
+        take(found[i], &docker);
         first = first || found[i]->at_ms != 0;
     }
     if (first)
         clock_nanosleep(CLOCK_MONOTONIC, 0, &wait, NULL);
     for (size_t i = 0; i < count; i++) {
         if (found[i] && found[i]->at_ms != 0 && (first || older(found[i], SAMPLE_FRESH_MS)))
-            take(found[i], docker);
+            take(found[i], &docker);
         all = all && (!found[i] || found[i]->at_ms != 0);
     }
     return all;

@@ -28,6 +28,8 @@ enum {
     PAYLOAD_MAX = 64,      /* of a frame that is not output */
     NAME_SHOWN = 80,       /* bytes of a name in a message */
     EXIT_STATUS_MAX = 255,
+    EXIT_NOT_FOUND = 127, /* what a shell says of a program that is not there, */
+    EXIT_CANNOT = 126,    /* and of one that is, but cannot be run */
     SIGNAL_MAX = 64
 };
 
@@ -430,9 +432,28 @@ clip(const char *s)
     return (int)len;
 }
 
+/*
+ * The command could not be started: as a shell does, that is a status of 127 or 126 and a word on
+ * stderr, @what and the name it is about.
+ */
+static int
+not_started(struct run *run, int status, const char *what, const char *name, const char *why,
+            struct guest_result *ret, struct error *err)
+{
+    char text[256];
+    int len = snprintf(text, sizeof(text), "%s '%.*s': %s\n", what, clip(name), name, why);
+    int r = capture_write(run->errout, text, (size_t)len);
+
+    if (r < 0)
+        return bad_guest_errno(err, -r, "keeping output");
+    *ret = (struct guest_result){.end = GUEST_EXITED, .exit_code = status};
+    return 0;
+}
+
 /* Say why nothing was run. */
 static int
-take_failure(const struct run *run, const struct guest_command *command, struct error *err)
+take_failure(struct run *run, const struct guest_command *command, struct guest_result *ret,
+             struct error *err)
 {
     const struct guest_failure *f = &run->payload.failure;
     const char *cwd = command->cwd ? command->cwd : "";
@@ -449,11 +470,11 @@ take_failure(const struct run *run, const struct guest_command *command, struct 
                              "the container has reached its limit of processes");
         return error_set(err, ERR_PROCESS_LIMIT, "the container cannot make a process: %s", why);
     case GUEST_STAGE_CWD:
-        return error_set(err, ERR_VALIDATION, "cannot enter the working directory '%.*s': %s",
-                         clip(cwd), cwd, why);
+        return not_started(run, EXIT_CANNOT, "cannot enter the working directory", cwd, why, ret,
+                           err);
     case GUEST_STAGE_EXEC:
-        return error_set(err, ERR_VALIDATION, "cannot execute '%.*s': %s", clip(command->argv[0]),
-                         command->argv[0], why);
+        return not_started(run, f->error == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT, "cannot execute",
+                           command->argv[0], why, ret, err);
     case GUEST_STAGE_REQUEST:
     case GUEST_STAGE_IDENTITY:
         return bad_guest_errno(err, f->error, "the guest refused the request");
@@ -487,6 +508,6 @@ guest_run(int fd, const struct guest_command *command, struct capture *out, stru
     if (r < 0)
         return r;
     if (run.frame.type == GUEST_FRAME_FAILED)
-        return take_failure(&run, command, err);
+        return take_failure(&run, command, ret, err);
     return take_exit(&run, ret, err);
 }

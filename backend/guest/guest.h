@@ -59,9 +59,11 @@ int guest_connect(const char *directory, int *ret_fd, struct error *err);
  * Output goes to @out and @errout as it arrives; the caller has initialised them with its caps.
  * A guest that has not started the command after 5 s, or not ended it 5 s past the deadline or past
  * the peer's going away, has gone bad.
+ * A program or a working directory that is not there or not fit is the command's failure: exit code
+ * 127 or 126, and a word on @errout.
  * Returns 0 with *ret set, or
  *   -EMLINK (ERR_PROCESS_LIMIT)  the container has no process left to run it; nothing was run
- *   -EINVAL (ERR_VALIDATION)     it could not be started: no such program, not executable, bad cwd
+ *   -EINVAL (ERR_VALIDATION)     command and environment are larger than 2 MiB
  *   -EPROTO, without a code of the API: the guest broke the protocol, was cut off or went silent. The
  *           caller records the execution as interrupted; @err (ERR_INTERNAL) says what happened.
  */

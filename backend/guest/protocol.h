@@ -23,11 +23,11 @@ enum {
     GUEST_BODY_MAX = 2 << 20,         /* bytes of a request's strings */
     GUEST_OUTPUT_MAX = 64 << 10,      /* bytes of output in one frame */
     /*
-     * Tasks that a container needs beyond its tier's max_processes: PID 1, two idle supervisors,
-     * and those of executions that run at the same time. More of these than fit are paid for out of
-     * max_processes.
+     * Tasks that a container has beyond its tier's max_processes: PID 1, the supervisor of an
+     * execution and an idle one. So a lone command gets max_processes exactly; executions that run at
+     * the same time pay for their supervisors out of it.
      */
-    GUEST_RESERVED_TASKS = 8
+    GUEST_RESERVED_TASKS = 3
 };
 
 /* The body holds NUL-terminated strings: cwd ("" for the default), then argv, then the environment.

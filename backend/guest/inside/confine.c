@@ -53,12 +53,13 @@ close_descriptors(void)
 static void
 reset_signals(void)
 {
-    struct sigaction action = {.sa_handler = SIG_DFL};
+    static const long default_action[4]; /* of the kernel: handler, flags, restorer, mask */
     sigset_t all;
     int sig;
 
+    /* Not sigaction(3), which refuses to touch the signals that libc keeps for itself. */
     for (sig = 1; sig < NSIG; sig++)
-        sigaction(sig, &action, NULL);
+        syscall(SYS_rt_sigaction, sig, default_action, NULL, sizeof(default_action[3]));
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
 }

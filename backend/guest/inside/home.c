@@ -38,16 +38,35 @@ mkdir_as_user(const struct guest *g, int parent, const char *name)
     return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
 }
 
-/* Make @name in the directory @parent, owned by the user, unless it is there. Returns 0 or an
- * errno. */
+/*
+ * What an image has at the user's place. An empty directory makes room for a new one (0); one of
+ * root's that holds something is opened to the user (EEXIST, as is what is the user's already).
+ */
+static int
+make_room(const struct guest *g, int parent, const char *name)
+{
+    struct stat st;
+
+    if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    if (!S_ISDIR(st.st_mode))
+        return ENOTDIR;
+    if (st.st_uid == g->uid)
+        return EEXIST;
+    if (unlinkat(parent, name, AT_REMOVEDIR) == 0)
+        return 0;
+    return st.st_uid == 0 && fchmodat(parent, name, 01777, 0) == 0 ? EEXIST : EPERM;
+}
+
+/* Make @name in the directory @parent, owned by the user. Returns 0 or an errno. */
 static int
 make_in(const struct guest *g, int parent, const char *name)
 {
     struct stat st;
-    int r;
+    int r = make_room(g, parent, name);
 
-    if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        return S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
+    if (r != 0)
+        return r == EEXIST ? 0 : r;
     if (fstat(parent, &st) < 0 || fchmod(parent, 01777) < 0)
         return errno;
     r = mkdir_as_user(g, parent, name);

@@ -32,12 +32,6 @@
 
 enum { BACKLOG = 1024, EXIT_USAGE = 2 };
 
-void
-complain(const char *what, int errnum)
-{
-    dprintf(STDERR_FILENO, "sandbox-guest: %s: %s\n", what, strerror(errnum));
-}
-
 /* Bind RUN_DIR/guest.sock, for the directory's group (it has the set-group-ID bit). */
 static int
 listen_in(const char *dir)

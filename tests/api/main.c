@@ -1,0 +1,46 @@
+/*
+ * The API tests: a client of the real nginx, with the real sandboxd and Docker behind it. Run by
+ * tests/with-server. Arguments name the groups to run; none runs all. Those that disturb the
+ * service (processes, engine) come last.
+ */
+#include "tests/test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "backend/cleanup.h"
+#include "tests/api/client.h"
+#include "tests/api/suite.h"
+
+static const struct {
+    const char *name;
+    int (*run)(void);
+} suites[] = {
+    {"config", suite_config},         {"status", suite_status},     {"execute", suite_execute},
+    {"containers", suite_containers}, {"scopes", suite_scopes},     {"audit", suite_audit},
+    {"errors", suite_errors},         {"identity", suite_identity}, {"limits", suite_limits},
+    {"processes", suite_processes},   {"engine", suite_engine},
+};
+
+static bool
+wanted(const char *name, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], name) == 0)
+            return true;
+    return argc == 1;
+}
+
+int
+main(int argc, char **argv)
+{
+    int failed = 0;
+
+    if (client_init() < 0)
+        return 2;
+    for (size_t i = 0; i < ARRAY_LEN(suites); i++)
+        if (wanted(suites[i].name, argc, argv))
+            failed += suites[i].run();
+    client_done();
+    return failed ? 1 : 0;
+}

@@ -1,0 +1,18 @@
+/* The groups of API tests: each file of tests/api offers one, main.c runs them all. */
+#ifndef TESTS_API_SUITE_H
+#define TESTS_API_SUITE_H
+
+/* Run the group; returns the number of tests that failed. */
+int suite_config(void);
+int suite_status(void);
+int suite_execute(void);
+int suite_containers(void);
+int suite_scopes(void);
+int suite_audit(void);
+int suite_errors(void);
+int suite_identity(void);
+int suite_limits(void);
+int suite_processes(void);
+int suite_engine(void);
+
+#endif
