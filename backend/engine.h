@@ -61,7 +61,7 @@ struct engine_stats {
     bool running;       /* false: the figures are 0 */
     double cpu_percent; /* 100 = one core, over the last moments */
     double memory_mb;   /* without reclaimable file cache */
-    int64_t processes;  /* tasks, the guest's own few among them */
+    int64_t processes;  /* tasks of commands, the guest's own left out */
 };
 
 /* A line to the engine for one thread; it connects with each call. NULL on ENOMEM. */

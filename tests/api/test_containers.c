@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "backend/cleanup.h"
 #include "tests/api/steps.h"
@@ -323,6 +324,21 @@ restart_keeps_the_files_of_home_and_ends_processes(void **state)
     run_in(ALICE, "restart", "s", "grep kept $HOME/.cache/deep/f");
 }
 
+/* A command on its way, and the file that it makes. */
+struct beginning {
+    struct pending *pending;
+    char path[STEP_PATH_SIZE];
+};
+
+static bool
+has_begun(void *arg)
+{
+    const struct beginning *b = arg;
+
+    pending_poll(b->pending);
+    return access(b->path, F_OK) == 0;
+}
+
 static void
 stop_kills_what_runs(void **state)
 {
@@ -335,25 +351,24 @@ stop_kills_what_runs(void **state)
             .method = "POST",
             .path = "/execute",
             .body = "{\"agent_id\": \"killed\", \"scope\": \"agent\", \"command\":"
-                    " \"trap '' TERM INT HUP; for i in 1 2 3 4 5 6 7 8 9; do sleep 1000 & done;"
-                    " wait\"}",
+                    " \"trap '' TERM INT HUP; touch begun; sleep 1000\"}",
         };
-        struct growth g = {.name = "processes", .beyond = 9};
+        struct beginning b = {0};
         char id[STEP_ID_SIZE];
         struct reply r = execute(ALICE, "{s:s, s:s, s:s}", "agent_id", "killed", "scope", "agent",
-                                 "command", "true");
+                                 "command", "rm -f begun");
 
         assert_status(&r, 200);
         snprintf(id, sizeof(id), "%s", text_at(&r, "container_id"));
         reply_done(&r);
-        g.id = id;
-        g.pending = pending_start(&call);
-        wait_until(has_grown, &g, 60, "a running command");
+        state_path("workspaces/alice/killed/begun", b.path);
+        b.pending = pending_start(&call);
+        wait_until(has_begun, &b, 60, "a command that has begun");
         r = ends[i] ? act(ALICE, "POST", "/containers/%s/%s", id, ends[i])
                     : act(ALICE, "DELETE", "/containers/%s", id);
         assert_status(&r, ends[i] ? 200 : 204);
         reply_done(&r);
-        pending_finish(g.pending);
+        pending_finish(b.pending);
         assert_status(&call.reply, 200);
         assert_string_equal(text_at(&call.reply, "signal"), "SIGKILL");
         assert_string_equal(text_at(&call.reply, "status"), "killed");
