@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "backend/container.h"
@@ -14,20 +13,17 @@
 #include "backend/store/store.h"
 
 enum {
-    TICK_SECONDS = 1, /* how often the WAL's size is looked at */
+    TICK_SECONDS = 1, /* how often the WAL is looked at */
     PASS_SECONDS = 60,
     DOWN_SECONDS = 5, /* until the next look for an engine that is down */
-    WAL_CHECKPOINT_BYTES = 8 << 20,
-    AUDIT_BATCH = 100,
-    PATH_SIZE = 4096
+    AUDIT_BATCH = 100
 };
 
 /* What one pass works on. */
 struct pass {
     struct backend *backend;
     struct store *store;
-    struct engine_container
-        *found; /* what the engine has; listed before the rows, see janitor_pass() */
+    struct engine_container *found; /* what the engine has; listed before the rows */
     size_t found_count;
     struct container *rows;
     size_t row_count;
@@ -221,18 +217,13 @@ janitor_pass(struct backend *b, struct error *err)
     return engine;
 }
 
-/* Checkpoint when the WAL has grown: the janitor alone does, see store.h. */
 static int
 tend_wal(struct backend *b, struct error *err)
 {
     struct store *store = NULL;
-    struct stat st;
-    char path[PATH_SIZE];
+    int r = backend_store(b, &store, err);
 
-    snprintf(path, sizeof(path), "%s/sandbox.db-wal", b->context->state_dir);
-    if (stat(path, &st) < 0 || st.st_size < WAL_CHECKPOINT_BYTES)
-        return 0;
-    return backend_store(b, &store, err) < 0 ? -EIO : store_checkpoint(store, err);
+    return r < 0 ? r : store_tend_wal(store, err);
 }
 
 /* Log a failure of the pass, but an engine that is down only once. */

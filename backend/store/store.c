@@ -2,15 +2,23 @@
 #include "backend/store/store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "backend/schema.h"
 #include "backend/shared.h"
 #include "backend/store/internal.h"
 #include "backend/store/migrations.h"
 
-enum { WRITER_WAIT_MS = 5000, BUSY_WAIT_MS = 5000 };
+enum {
+    WRITER_WAIT_MS = 5000,
+    BUSY_WAIT_MS = 5000,
+    WAL_CHECKPOINT_PAGES = 4096,   /* 16 MiB: some 250 executions */
+    WAL_RESERVED_BYTES = 32 << 20, /* what the WAL's file has from the start */
+    WAL_ZERO_BYTES = 64 << 10      /* written at a time */
+};
 
 int
 store_fail(struct store *s, struct error *err)
@@ -188,6 +196,18 @@ migrate(struct store *s, struct error *err)
     return r < 0 ? r : store_tx_commit(&tx, err);
 }
 
+/* SQLite calls this after each commit with the WAL's length (sqlite3_wal_hook). */
+static int
+note_wal(void *arg, sqlite3 *db, const char *name, int pages)
+{
+    struct store *s = arg;
+
+    (void)db;
+    (void)name;
+    atomic_store(&s->shared->wal_pages, (unsigned)pages);
+    return SQLITE_OK;
+}
+
 /* Settings of a connection; the janitor alone checkpoints, a thread's cache stays small. */
 static int
 configure(struct store *s, struct error *err)
@@ -203,6 +223,7 @@ configure(struct store *s, struct error *err)
              "PRAGMA journal_size_limit=67108864; PRAGMA synchronous=FULL",
              err);
     s->synced = true;
+    sqlite3_wal_hook(s->db, note_wal, s);
     return r < 0 ? r : migrate(s, err);
 }
 
@@ -246,4 +267,53 @@ store_checkpoint(struct store *s, struct error *err)
     rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     shared_unlock(&lock);
     return rc == SQLITE_OK || rc == SQLITE_BUSY ? 0 : store_fail(s, err);
+}
+
+/*
+ * Append zeros to the WAL's file up to its reserve. SQLite takes what follows its last frame for
+ * nothing, whatever it is, and nobody writes meanwhile: we hold the writer lock.
+ */
+static int
+reserve(int fd, off_t size)
+{
+    static const char zeros[WAL_ZERO_BYTES];
+    ssize_t n;
+
+    while (size < WAL_RESERVED_BYTES) {
+        n = pwrite(fd, zeros, sizeof(zeros), size);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        size += n > 0 ? n : 0;
+    }
+    return fdatasync(fd) < 0 ? -errno : 0;
+}
+
+static int
+reserve_wal(struct store *s, struct error *err)
+{
+    _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
+    const char *path = sqlite3_filename_wal(sqlite3_db_filename(s->db, NULL));
+    _cleanup_(closep) int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+    int r;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return errno == ENOENT ? 0 : error_errno(err, errno, path); /* no commit has made it yet */
+    if (st.st_size >= WAL_RESERVED_BYTES)
+        return 0;
+    r = shared_lock(s->shared, SHARED_LOCK_WRITER, NULL, WRITER_WAIT_MS, &lock, err);
+    if (r < 0)
+        return r;
+    r = fstat(fd, &st) < 0 ? -errno : reserve(fd, st.st_size);
+    return r < 0 ? error_errno(err, -r, "reserving room for the WAL") : 0;
+}
+
+int
+store_tend_wal(struct store *s, struct error *err)
+{
+    int r = reserve_wal(s, err);
+
+    if (r == 0 && atomic_load(&s->shared->wal_pages) >= WAL_CHECKPOINT_PAGES)
+        r = store_checkpoint(s, err);
+    return r;
 }

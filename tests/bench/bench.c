@@ -21,7 +21,14 @@
 #include "backend/buf.h"
 #include "backend/cleanup.h"
 
-enum { ROUNDS_DEFAULT = 200, WARM_UP = 10, PATH_SIZE = 4096, REPLY_MAX = 1 << 20 };
+enum {
+    ROUNDS_DEFAULT = 300,
+    BLOCK = 10,      /* rounds of one way before the next has its turn */
+    SETTLE_MS = 200, /* before each block */
+    WARM_UP = 2,     /* rounds at the start of each block that do not count */
+    PATH_SIZE = 4096,
+    REPLY_MAX = 1 << 20
+};
 
 extern char **environ;
 
@@ -321,6 +328,22 @@ connect_all(void)
              json_string_value(json_object_get(json, "id")), instance);
 }
 
+/* Time the rounds from @first to before @end. */
+static void
+run_block(struct way *w, int first, int end)
+{
+    const struct timespec settle = {.tv_nsec = SETTLE_MS * 1000000L};
+
+    nanosleep(&settle, NULL);
+    for (int round = first - WARM_UP; round < end; round++) {
+        double start = now_ms();
+
+        w->run();
+        if (round >= first)
+            w->ms[round] = now_ms() - start;
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -343,17 +366,12 @@ main(int argc, char **argv)
         if (!ways[i].ms)
             die("out of memory");
     }
-    for (int round = -WARM_UP; round < rounds; round++)
-        for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
-            double start = now_ms();
-
-            ways[i].run();
-            if (round >= 0)
-                ways[i].ms[round] = now_ms() - start;
-        }
+    for (int first = 0; first < rounds; first += BLOCK)
+        for (size_t i = 0; i < ARRAY_LEN(ways); i++)
+            run_block(&ways[i], first, first + BLOCK < rounds ? first + BLOCK : rounds);
     for (size_t i = 0; i < ARRAY_LEN(ways); i++)
         qsort(ways[i].ms, (size_t)rounds, sizeof(double), by_value);
-    printf("%d rounds, interleaved\n\n", rounds);
+    printf("%d rounds, interleaved in blocks of %d\n\n", rounds, BLOCK);
     print_table(ways, ARRAY_LEN(ways), rounds);
     printf("\n");
     print_memory();
