@@ -381,12 +381,16 @@ load_settings(struct manager *m, struct error *err)
     unsigned generation;
     int r;
 
-    if (snprintf(yaml_dir, sizeof(yaml_dir), "%s/yaml", m->ctx->state_dir) >= (int)sizeof(yaml_dir))
-        return error_errno(err, ENAMETOOLONG, m->ctx->state_dir);
+    if (snprintf(yaml_dir, sizeof(yaml_dir), "%s/yaml", m->ctx->state_dir) >=
+        (int)sizeof(yaml_dir)) {
+        error_errno(err, ENAMETOOLONG, m->ctx->state_dir);
+        return -EIO;
+    }
     r = current_new(yaml_dir, &m->ctx->current, err);
-    if (r == 0)
-        m->settings = current_get(m->ctx->current, &generation);
-    return r;
+    if (r < 0)
+        return r;
+    m->settings = current_get(m->ctx->current, &generation);
+    return 0;
 }
 
 static int
@@ -412,7 +416,7 @@ prepare(struct manager *m, struct error *err)
         r = load_settings(m, err);
     if (r == 0)
         r = choose_accounts(m, &peer_gid, err);
-    if (r < 0)
+    if (r != 0)
         return r;
     raise_descriptor_limit();
     wait_seconds = (int)m->settings->service.drain_seconds + 2 * END_GRACE_MS / 1000;

@@ -121,9 +121,9 @@ ask(uint32_t operation, const void *payload, size_t length)
     int fd = dial();
     int r;
 
-    r = broker_write(fd, &request, sizeof(request));
-    if (r == 0)
-        r = broker_write(fd, payload, length);
+    /* It may hang up before it has taken all: what counts is what it says. */
+    if (broker_write(fd, &request, sizeof(request)) == 0)
+        broker_write(fd, payload, length);
     r = broker_read(fd, &reply, sizeof(reply));
     close(fd);
     return r < 0 ? -1 : (int)reply.error.code;

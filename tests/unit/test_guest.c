@@ -171,7 +171,9 @@ guest_binary(void)
     path[len] = '\0';
     for (up = 0; up < 2; up++)
         *strrchr(path, '/') = '\0';
-    return strcat(path, "/sandbox-guest");
+    len = (ssize_t)strlen(path);
+    snprintf(path + len, sizeof(path) - (size_t)len, "/sandbox-guest");
+    return path;
 }
 
 static void

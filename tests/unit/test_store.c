@@ -25,7 +25,9 @@ static int
 setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
+    struct error err = {0};
     char shared_path[96];
+    int r;
 
     snprintf(f->dir, sizeof(f->dir), "/tmp/test-store.XXXXXX");
     if (!mkdtemp(f->dir) || sodium_init() < 0)
@@ -33,10 +35,9 @@ setup(void **state)
     snprintf(f->path, sizeof(f->path), "%s/sandbox.db", f->dir);
     snprintf(shared_path, sizeof(shared_path), "%s/shared", f->dir);
     *state = f;
-    if (shared_create(shared_path, &f->shared, NULL) < 0)
-        return -1;
-    struct error err = {0};
-    int r = store_open(f->path, f->shared, &f->store, &err);
+    r = shared_create(shared_path, &f->shared, &err);
+    if (r == 0)
+        r = store_open(f->path, f->shared, &f->store, &err);
     if (r < 0)
         print_error("%s: %s\n", err.msg, err.detail);
     return r;
