@@ -103,25 +103,39 @@ pick(struct shared *s, enum shared_lock_kind kind, const char *key)
     return kind == SHARED_LOCK_SCOPE ? &s->scopes[bucket] : &s->containers[bucket];
 }
 
+/* Wait for @lock, at most @timeout_ms. Returns as pthread_mutex_lock(). */
+static int
+lock_within(pthread_mutex_t *lock, int timeout_ms)
+{
+#ifdef __SANITIZE_THREAD__
+    /* ThreadSanitizer does not know clocklock, and would take the unlock for a mistake. */
+    const clockid_t clock = CLOCK_REALTIME;
+#else
+    const clockid_t clock = CLOCK_MONOTONIC;
+#endif
+    struct timespec until;
+
+    clock_gettime(clock, &until);
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += (timeout_ms % 1000) * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000L;
+    }
+    return clock == CLOCK_REALTIME ? pthread_mutex_timedlock(lock, &until)
+                                   : pthread_mutex_clocklock(lock, clock, &until);
+}
+
 int
 shared_lock(struct shared *s, enum shared_lock_kind kind, const char *key, int timeout_ms,
             pthread_mutex_t **ret, struct error *err)
 {
     pthread_mutex_t *lock = pick(s, kind, key);
-    struct timespec until;
     int rc;
 
     rc = pthread_mutex_trylock(lock);
-    if (rc == EBUSY) {
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += timeout_ms / 1000;
-        until.tv_nsec += (timeout_ms % 1000) * 1000000L;
-        if (until.tv_nsec >= 1000000000L) {
-            until.tv_sec++;
-            until.tv_nsec -= 1000000000L;
-        }
-        rc = pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &until);
-    }
+    if (rc == EBUSY)
+        rc = lock_within(lock, timeout_ms);
     if (rc == EOWNERDEAD)
         rc = pthread_mutex_consistent(lock);
     if (rc == ETIMEDOUT) {

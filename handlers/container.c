@@ -9,52 +9,14 @@
 #include "handlers/routes.h"
 
 struct create_body {
-    const char *agent_id;
-    const char *session_id;
-    int scope;
-    const char *tier;
-    const char *template_name;
-    int workspace_access;
+    struct placement_body placement;
     json_t *labels;
 };
 
 enum { LABELS_MAX = 32, LABEL_KEY_MAX = 64, LABEL_VALUE_MAX = 256 };
 
 static const struct field create_fields[] = {
-    {.name = "agent_id",
-     .type = FIELD_IDENT,
-     .offset = offsetof(struct create_body, agent_id),
-     .min = 1,
-     .max = 64,
-     .doc = "whose workspace and container; default \"default\""},
-    {.name = "session_id",
-     .type = FIELD_IDENT,
-     .offset = offsetof(struct create_body, session_id),
-     .min = 1,
-     .max = 64,
-     .doc = "required in scope session"},
-    {.name = "scope",
-     .type = FIELD_ENUM,
-     .offset = offsetof(struct create_body, scope),
-     .values = scope_names,
-     .doc = "who shares the container; default: the config's scope_mode"},
-    {.name = "tier",
-     .type = FIELD_STRING,
-     .offset = offsetof(struct create_body, tier),
-     .min = 1,
-     .max = 64,
-     .doc = "permission tier, without regard to case"},
-    {.name = "template",
-     .type = FIELD_STRING,
-     .offset = offsetof(struct create_body, template_name),
-     .min = 1,
-     .max = 64,
-     .doc = "image template; default: the one marked so"},
-    {.name = "workspace_access",
-     .type = FIELD_ENUM,
-     .offset = offsetof(struct create_body, workspace_access),
-     .values = access_names,
-     .doc = "at most the config's"},
+    PLACEMENT_FIELDS(struct create_body, placement),
     {.name = "labels",
      .type = FIELD_MAP,
      .offset = offsetof(struct create_body, labels),
@@ -219,20 +181,12 @@ static int
 containers_post(const struct request *req, struct response *res, struct error *err)
 {
     const struct create_body *body = req->body;
-    const struct placement where = {
-        .user = req->user,
-        .agent_id = body->agent_id,
-        .session_id = body->session_id,
-        .scope = body->scope,
-        .tier = body->tier,
-        .template_name = body->template_name,
-        .workspace_access = body->workspace_access,
-        .sandbox = true,
-    };
+    struct placement where = placement_from_body(req, &body->placement);
     struct container plan = {0}, c = {0};
     bool created = false;
     int r;
 
+    where.sandbox = true; /* who makes a container asks for one */
     r = check_labels(body->labels, err);
     if (r == 0)
         r = placement_plan(req->backend->settings, &where, &plan, err);

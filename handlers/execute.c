@@ -6,57 +6,33 @@
 
 struct execute_body {
     struct command_body command;
-    const char *agent_id;
-    const char *session_id;
-    int scope;
-    const char *tier;
-    const char *template_name;
-    int workspace_access;
+    struct placement_body placement;
     bool sandbox;
 };
 
 static const struct field execute_fields[] = {
     COMMAND_FIELDS(struct execute_body, command),
-    {.name = "agent_id",
-     .type = FIELD_IDENT,
-     .offset = offsetof(struct execute_body, agent_id),
-     .min = 1,
-     .max = 64,
-     .doc = "whose workspace and container; default \"default\""},
-    {.name = "session_id",
-     .type = FIELD_IDENT,
-     .offset = offsetof(struct execute_body, session_id),
-     .min = 1,
-     .max = 64,
-     .doc = "in scope session: without one, the sandbox is destroyed after"},
-    {.name = "scope",
-     .type = FIELD_ENUM,
-     .offset = offsetof(struct execute_body, scope),
-     .values = scope_names,
-     .doc = "who shares the container; default: the config's scope_mode"},
-    {.name = "tier",
-     .type = FIELD_STRING,
-     .offset = offsetof(struct execute_body, tier),
-     .min = 1,
-     .max = 64,
-     .doc = "permission tier, without regard to case"},
-    {.name = "template",
-     .type = FIELD_STRING,
-     .offset = offsetof(struct execute_body, template_name),
-     .min = 1,
-     .max = 64,
-     .doc = "image template; default: the one marked so"},
-    {.name = "workspace_access",
-     .type = FIELD_ENUM,
-     .offset = offsetof(struct execute_body, workspace_access),
-     .values = access_names,
-     .doc = "at most the config's"},
+    PLACEMENT_FIELDS(struct execute_body, placement),
     {.name = "sandbox",
      .type = FIELD_BOOL,
      .offset = offsetof(struct execute_body, sandbox),
      .doc = "run also where mode selective does not name it"},
     {0},
 };
+
+struct placement
+placement_from_body(const struct request *req, const struct placement_body *body)
+{
+    return (struct placement){
+        .user = req->user,
+        .agent_id = body->agent_id,
+        .session_id = body->session_id,
+        .scope = body->scope,
+        .tier = body->tier,
+        .template_name = body->template_name,
+        .workspace_access = body->workspace_access,
+    };
+}
 
 int
 command_from_body(const struct request *req, const struct command_body *body, struct command *ret,
@@ -109,24 +85,16 @@ static int
 execute_post(const struct request *req, struct response *res, struct error *err)
 {
     const struct execute_body *body = req->body;
-    const struct placement where = {
-        .user = req->user,
-        .agent_id = body->agent_id,
-        .session_id = body->session_id,
-        .scope = body->scope,
-        .tier = body->tier,
-        .template_name = body->template_name,
-        .workspace_access = body->workspace_access,
-        .timeout_seconds = body->command.timeout_seconds,
-        .sandbox = body->sandbox,
-    };
+    struct placement where = placement_from_body(req, &body->placement);
     struct execution x = {0};
     struct command command;
     int r;
 
     r = command_from_body(req, &body->command, &command, err);
-    command.agent_id = body->agent_id;
-    command.session_id = body->session_id;
+    command.agent_id = body->placement.agent_id;
+    command.session_id = body->placement.session_id;
+    where.timeout_seconds = body->command.timeout_seconds;
+    where.sandbox = body->sandbox;
     if (r == 0)
         r = execution_run(req->backend, &where, &command, &x, err);
     if (r == 0)

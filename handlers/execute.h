@@ -1,4 +1,5 @@
-/* What POST execute and POST containers/{id}/exec have in common. */
+/* What POST execute shares with POST containers (which sandbox) and POST containers/{id}/exec
+ * (which command). */
 #ifndef HANDLERS_EXECUTE_H
 #define HANDLERS_EXECUTE_H
 
@@ -43,6 +44,36 @@ enum {
      .offset = offsetof(body, member.max_output_bytes), .min = 2, .max = COMMAND_OUTPUT_MAX,       \
      .doc = "how much of each stream is kept, head and tail"}
 /* clang-format on */
+
+/* The part of a body that says which sandbox. */
+struct placement_body {
+    const char *agent_id;
+    const char *session_id;
+    int scope;
+    const char *tier;
+    const char *template_name;
+    int workspace_access;
+};
+
+/* clang-format off */
+#define PLACEMENT_FIELDS(body, member)                                                             \
+    {.name = "agent_id", .type = FIELD_IDENT, .offset = offsetof(body, member.agent_id), .min = 1, \
+     .max = 64, .doc = "whose workspace and container; default \"default\""},                      \
+    {.name = "session_id", .type = FIELD_IDENT, .offset = offsetof(body, member.session_id),       \
+     .min = 1, .max = 64, .doc = "in scope session: who shares the container"},                    \
+    {.name = "scope", .type = FIELD_ENUM, .offset = offsetof(body, member.scope),                  \
+     .values = scope_names, .doc = "who shares the container; default: the config's scope_mode"},  \
+    {.name = "tier", .type = FIELD_STRING, .offset = offsetof(body, member.tier), .min = 1,        \
+     .max = 64, .doc = "permission tier, without regard to case"},                                 \
+    {.name = "template", .type = FIELD_STRING, .offset = offsetof(body, member.template_name),     \
+     .min = 1, .max = 64, .doc = "image template; default: the one marked so"},                    \
+    {.name = "workspace_access", .type = FIELD_ENUM,                                               \
+     .offset = offsetof(body, member.workspace_access), .values = access_names,                    \
+     .doc = "at most the config's"}
+/* clang-format on */
+
+/* The placement that @body asks for, for the caller of @req. */
+struct placement placement_from_body(const struct request *req, const struct placement_body *body);
 
 /* The command that @body asks for, checked. Errors: ERR_VALIDATION. */
 int command_from_body(const struct request *req, const struct command_body *body,
