@@ -265,6 +265,7 @@ store_checkpoint(struct store *s, struct error *err)
     if (r < 0)
         return r;
     rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    atomic_store(&s->shared->wal_pages, 0); /* the next commit says how long it is then */
     shared_unlock(&lock);
     return rc == SQLITE_OK || rc == SQLITE_BUSY ? 0 : store_fail(s, err);
 }
