@@ -2,12 +2,42 @@
 #include "backend/backend.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+
+#include <sodium.h>
 
 #include "backend/engine.h"
 #include "backend/store/store.h"
 
 enum { PATH_SIZE = 4096 };
+
+int
+backend_instance(struct service_context *ctx, struct error *err)
+{
+    char path[PATH_SIZE];
+    _cleanup_(closep) int fd = -1;
+    unsigned char noise[(INSTANCE_SIZE - 1) / 2];
+    ssize_t n;
+
+    snprintf(path, sizeof(path), "%s/instance", ctx->state_dir);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return error_errno(err, errno, "open of the instance file");
+    n = read(fd, ctx->instance, INSTANCE_SIZE - 1);
+    if (n == INSTANCE_SIZE - 1 && strspn(ctx->instance, "0123456789abcdef") == INSTANCE_SIZE - 1)
+        return 0;
+    if (n != 0)
+        return error_set(err, ERR_INTERNAL,
+                         "the file 'instance' in the state directory is damaged");
+    randombytes_buf(noise, sizeof(noise));
+    sodium_bin2hex(ctx->instance, INSTANCE_SIZE, noise, sizeof(noise));
+    n = write(fd, ctx->instance, INSTANCE_SIZE - 1);
+    if (n != INSTANCE_SIZE - 1 || fsync(fd) < 0)
+        return error_errno(err, n < 0 ? errno : EIO, "write of the instance file");
+    return 0;
+}
 
 struct backend *
 backend_new(const struct service_context *context)

@@ -19,11 +19,14 @@
 struct store;
 struct engine;
 
+enum { INSTANCE_SIZE = 17 };
+
 /* Lifetime: process. Filled in by main before the manager forks, read-only afterwards. */
 struct service_context {
     const char *state_dir;    /* absolute: sandbox.db, yaml/, workspaces/, guests/, slots/, run/ */
     const char *docker_host;  /* unix:///path or tcp://host:port; only the broker uses it */
     const char *guest_binary; /* absolute path of sandbox-guest on the host */
+    char instance[INSTANCE_SIZE]; /* hex; marks what is this installation's in the engine */
     struct shared *shared;
     struct current *current; /* this process's settings; made before the fork, so that a role that
                                  comes back while the YAML is broken has the last good ones */
@@ -40,6 +43,13 @@ struct backend {
     struct engine *engine;     /* owned */
     struct settings *settings; /* the reference of the request in hand; NULL between requests */
 };
+
+/*
+ * Read the instance's id, which lives in a file of root's in ctx->state_dir so that containers are
+ * found again after a restart, into ctx->instance; it is made where there is none. Errors:
+ * ERR_INTERNAL.
+ */
+int backend_instance(struct service_context *ctx, struct error *err);
 
 /* A backend for the calling thread, with its line to the broker not yet opened. NULL on ENOMEM. */
 struct backend *backend_new(const struct service_context *context);

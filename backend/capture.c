@@ -138,7 +138,7 @@ copy_tail(const struct capture *c, char *to, size_t len)
 }
 
 char *
-capture_join(const struct capture *c, size_t *ret_len)
+capture_join(const struct capture *c, size_t *ret_len, size_t *ret_head)
 {
     size_t head = c->head.len;
     size_t tail = tail_len(c);
@@ -160,5 +160,6 @@ capture_join(const struct capture *c, size_t *ret_len)
     }
     text[head + tail] = '\0';
     *ret_len = head + tail;
+    *ret_head = head;
     return text;
 }

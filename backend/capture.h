@@ -34,9 +34,9 @@ bool capture_truncated(const struct capture *c);
 
 /*
  * Head and tail joined, as one string of *ret_len bytes (NUL-terminated beyond it) that the caller
- * frees; NULL on allocation failure. Where bytes were dropped, UTF-8 sequences that the cut broke
- * are trimmed off both sides, so that text stays text.
+ * frees, the first *ret_head of them the head; NULL on allocation failure. Where bytes were
+ * dropped, UTF-8 sequences that the cut broke are trimmed off both sides, so that text stays text.
  */
-char *capture_join(const struct capture *c, size_t *ret_len);
+char *capture_join(const struct capture *c, size_t *ret_len, size_t *ret_head);
 
 #endif

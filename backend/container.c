@@ -9,12 +9,6 @@
 
 enum { LOCK_WAIT_MS = 130000 }; /* longer than the slowest engine call that a holder makes */
 
-const char *
-caller_owner(const struct caller *caller)
-{
-    return caller->role == ROLE_ADMIN ? NULL : caller->user;
-}
-
 struct engine_spec
 container_engine_spec(const struct container *c)
 {

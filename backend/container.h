@@ -2,9 +2,6 @@
  * Containers: found or made for a scope, started, stopped and removed. The row in the store states
  * the intent before the engine is asked, so that a crash leaves something the janitor can finish.
  * Work on one container is put in an order by a lock that all processes share.
- *
- * `caller` is who asks: an admin touches everybody's, others only their own; what is not theirs is
- * as if it did not exist (ERR_NOT_FOUND).
  */
 #ifndef BACKEND_CONTAINER_H
 #define BACKEND_CONTAINER_H
@@ -12,17 +9,10 @@
 #include <stdbool.h>
 
 #include "backend/backend.h"
+#include "backend/caller.h"
 #include "backend/engine.h"
 #include "backend/error.h"
 #include "backend/store/records.h"
-
-struct caller {
-    const char *user;
-    int role; /* enum role */
-};
-
-/* The owner that a caller's look-ups are narrowed to; NULL for an admin. */
-const char *caller_owner(const struct caller *caller);
 
 /*
  * The running container of @plan's scope (placement_plan()), with *ret_created whether it was made

@@ -21,6 +21,9 @@
     X(ERR_NOT_SELECTED,          ENOMEDIUM,  "not_selected")          \
     X(ERR_CONTAINER_NOT_RUNNING, ENOTCONN,   "container_not_running") \
     X(ERR_TEMPLATE_NOT_READY,    ENODATA,    "template_not_ready")    \
+    X(ERR_TEMPLATE_IN_USE,       ETXTBSY,    "template_in_use")       \
+    X(ERR_TEMPLATE_FROM_YAML,    EROFS,      "template_from_yaml")    \
+    X(ERR_JOB_RUNNING,           EALREADY,   "job_running")           \
     X(ERR_CONFLICT,              EEXIST,     "conflict")              \
     X(ERR_PRECONDITION_FAILED,   ESTALE,     "precondition_failed")   \
     X(ERR_BODY_TOO_LARGE,        EFBIG,      "body_too_large")        \

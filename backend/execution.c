@@ -202,6 +202,7 @@ outcome(const struct guest_result *g)
     case GUEST_TIMED_OUT:
         return AUDIT_TIMED_OUT;
     case GUEST_CANCELLED:
+    case GUEST_KILLED:
         return AUDIT_KILLED;
     }
     return AUDIT_INTERRUPTED;
@@ -215,7 +216,7 @@ note_result(struct execution *x, const struct guest_result *g)
     x->entry.status = outcome(g);
     x->entry.duration_ms = (g->duration_us + 500) / 1000;
     x->entry.cpu_ms = (g->cpu_us + 500) / 1000;
-    x->max_memory_kib = g->max_memory_kib;
+    x->entry.max_memory_kib = g->max_memory_kib;
     if (g->end == GUEST_EXITED)
         x->entry.exit_code = g->exit_code;
     else if (name)
@@ -242,8 +243,8 @@ take_output(struct execution *x, struct capture *out, struct capture *errout, st
     x->entry.stderr_bytes = errout->total;
     x->output.out_truncated = capture_truncated(out);
     x->output.errout_truncated = capture_truncated(errout);
-    x->output.out = capture_join(out, &x->output.out_len);
-    x->output.errout = capture_join(errout, &x->output.errout_len);
+    x->output.out = capture_join(out, &x->output.out_len, &x->output.out_head);
+    x->output.errout = capture_join(errout, &x->output.errout_len, &x->output.errout_head);
     if (!x->output.out || !x->output.errout)
         return error_errno(err, ENOMEM, "output");
     return 0;

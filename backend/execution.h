@@ -35,7 +35,6 @@ struct command {
 struct execution {
     struct audit_entry entry;
     struct audit_output output;
-    int64_t max_memory_kib; /* the largest resident set among its processes */
 };
 
 void execution_done(struct execution *x);

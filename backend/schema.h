@@ -33,12 +33,12 @@ enum field_type {
     FIELD_BOOL,       /* bool */
     FIELD_INT,        /* int64_t; min..max */
     FIELD_NUMBER,     /* double; min..max */
-    FIELD_STRINGS,    /* struct strings; min..max of them, each of 1..4096 bytes if not said below */
-    FIELD_MAP,        /* json_t *, borrowed: an object whose values are strings; min..max of them */
-    FIELD_OBJECT,     /* a struct described by fields, embedded at offset */
-    FIELD_LIST,       /* struct list of structs of `size` described by fields; min..max of them */
-    FIELD_DICT        /* struct list as LIST, written as an object: the key of each member goes to
-                         the `const char *` at offset 0 of its struct; the order is the file's */
+    FIELD_STRINGS, /* struct strings; min..max of them, each of 1..4096 bytes if not said below */
+    FIELD_MAP,     /* json_t *, borrowed: an object whose values are strings; min..max of them */
+    FIELD_OBJECT,  /* a struct described by fields, embedded at offset */
+    FIELD_LIST,    /* struct list of structs of `size` described by fields; min..max of them */
+    FIELD_DICT     /* struct list as LIST, written as an object: the key of each member goes to
+                      the `const char *` at offset 0 of its struct; the order is the file's */
 };
 
 /* Strings borrowed from the JSON, the array owned by the decoded struct. */

@@ -30,6 +30,7 @@ struct shared {
     atomic_uint_least64_t workers[SHARED_WORKERS_MAX]; /* ids of live workers by slot; 0: none */
     atomic_uint wal_pages;                             /* in SQLite's WAL, as of the last commit */
     atomic_int janitor_pid;                            /* to nudge it with SIGUSR2; 0: none */
+    atomic_int builder_pid;                            /* likewise */
     pthread_mutex_t writer;
     pthread_mutex_t scopes[SHARED_LOCK_BUCKETS];
     pthread_mutex_t containers[SHARED_LOCK_BUCKETS];

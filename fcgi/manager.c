@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "backend/broker/broker.h"
+#include "backend/builder.h"
 #include "backend/config/current.h"
 #include "backend/id.h"
 #include "backend/janitor.h"
@@ -23,7 +24,7 @@
 #include "fcgi/worker.h"
 
 enum {
-    CHILDREN_MAX = SHARED_WORKERS_MAX + 2,
+    CHILDREN_MAX = SHARED_WORKERS_MAX + 3,
     BACKOFF_FIRST_MS = 1000,
     BACKOFF_MAX_MS = 30000,
     SHORT_LIFE_MS = 10000, /* who dies sooner comes back more slowly */
@@ -31,9 +32,9 @@ enum {
     BROKER_END_MS = 15000
 };
 
-enum kind { KIND_BROKER, KIND_WORKER, KIND_JANITOR };
+enum kind { KIND_BROKER, KIND_WORKER, KIND_JANITOR, KIND_BUILDER };
 
-static const char *const kind_names[] = {"broker", "worker", "janitor"};
+static const char *const kind_names[] = {"broker", "worker", "janitor", "builder"};
 
 /* One process that shall run. */
 struct child {
@@ -81,6 +82,8 @@ run_role(struct manager *m, const struct child *c)
         return worker_main(m->ctx, s->control_fd, s->exec_fd);
     case KIND_JANITOR:
         return janitor_main(m->ctx);
+    case KIND_BUILDER:
+        return builder_main(m->ctx);
     }
     return 1;
 }
@@ -96,6 +99,16 @@ new_worker_id(void)
             id = 0;
     }
     return id;
+}
+
+/* Let others know whom to nudge. */
+static void
+note_pid(struct shared *shared, enum kind kind, pid_t pid)
+{
+    if (kind == KIND_JANITOR)
+        atomic_store(&shared->janitor_pid, pid);
+    if (kind == KIND_BUILDER)
+        atomic_store(&shared->builder_pid, pid);
 }
 
 static void
@@ -120,8 +133,7 @@ start_child(struct manager *m, struct child *c)
             atomic_store(&shared->workers[c->slot], 0);
         return;
     }
-    if (c->kind == KIND_JANITOR)
-        atomic_store(&shared->janitor_pid, c->pid);
+    note_pid(shared, c->kind, c->pid);
     log_info("started the %s, pid %d", kind_names[c->kind], (int)c->pid);
 }
 
@@ -176,9 +188,7 @@ child_ended(struct manager *m, struct child *c, int status)
     c->pid = 0;
     if (c->kind == KIND_WORKER)
         forget_worker(m->ctx->shared, c->slot);
-    if (c->kind == KIND_JANITOR)
-        atomic_store(&m->ctx->shared->janitor_pid, 0);
-
+    note_pid(m->ctx->shared, c->kind, 0);
     if (now - c->started_ms >= SHORT_LIFE_MS)
         c->backoff_ms = 0;
     else if (c->backoff_ms == 0)
@@ -243,7 +253,7 @@ reload(struct manager *m)
         log_error("the settings stay as they were: %s", err.msg);
     else
         log_info("settings reloaded");
-    for (int kind = KIND_BROKER; kind <= KIND_JANITOR; kind++)
+    for (int kind = KIND_BROKER; kind <= KIND_BUILDER; kind++)
         signal_kind(m, (enum kind)kind, SIGHUP);
 }
 
@@ -285,6 +295,7 @@ supervise(struct manager *m)
     log_info("ending: workers finish their requests");
     end_kind(m, KIND_WORKER, m->settings->service.drain_seconds * 1000 + END_GRACE_MS);
     end_kind(m, KIND_JANITOR, END_GRACE_MS);
+    end_kind(m, KIND_BUILDER, END_GRACE_MS);
     end_kind(m, KIND_BROKER, BROKER_END_MS);
 }
 
@@ -298,6 +309,7 @@ plan_children(struct manager *m)
     for (int slot = 0; slot < workers && slot < SHARED_WORKERS_MAX; slot++)
         m->children[m->child_count++] = (struct child){.kind = KIND_WORKER, .slot = slot};
     m->children[m->child_count++] = (struct child){.kind = KIND_JANITOR};
+    m->children[m->child_count++] = (struct child){.kind = KIND_BUILDER};
 }
 
 static const struct passwd *
@@ -421,6 +433,8 @@ prepare(struct manager *m, struct error *err)
     raise_descriptor_limit();
     wait_seconds = (int)m->settings->service.drain_seconds + 2 * END_GRACE_MS / 1000;
     r = state_take(&m->state, m->ctx, wait_seconds, err);
+    if (r == 0)
+        r = backend_instance(m->ctx, err);
     if (r == 0)
         r = share_memory(m, err);
     return r == 0 ? state_listen(&m->state, m->ctx, peer_gid, err) : r;

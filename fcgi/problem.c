@@ -23,6 +23,9 @@ problem_status(enum error_code code)
     case ERR_NOT_SELECTED:
     case ERR_CONTAINER_NOT_RUNNING:
     case ERR_TEMPLATE_NOT_READY:
+    case ERR_TEMPLATE_IN_USE:
+    case ERR_TEMPLATE_FROM_YAML:
+    case ERR_JOB_RUNNING:
     case ERR_CONFLICT:
         return 409;
     case ERR_PRECONDITION_FAILED:

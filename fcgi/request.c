@@ -30,15 +30,24 @@ enum param {
     PARAM_REQUEST_ID,
     PARAM_X_REQUEST_ID,
     PARAM_IF_MATCH,
+    PARAM_ACCEPT,
+    PARAM_IDEMPOTENCY_KEY,
     PARAM_COUNT
 };
 
 static const char *const param_names[PARAM_COUNT] = {
-    [PARAM_METHOD] = "REQUEST_METHOD",          [PARAM_DOCUMENT_URI] = "DOCUMENT_URI",
-    [PARAM_SCRIPT_NAME] = "SCRIPT_NAME",        [PARAM_QUERY_STRING] = "QUERY_STRING",
-    [PARAM_CONTENT_TYPE] = "CONTENT_TYPE",      [PARAM_CONTENT_LENGTH] = "CONTENT_LENGTH",
-    [PARAM_REMOTE_USER] = "REMOTE_USER",        [PARAM_REQUEST_ID] = "REQUEST_ID",
-    [PARAM_X_REQUEST_ID] = "HTTP_X_REQUEST_ID", [PARAM_IF_MATCH] = "HTTP_IF_MATCH",
+    [PARAM_METHOD] = "REQUEST_METHOD",
+    [PARAM_DOCUMENT_URI] = "DOCUMENT_URI",
+    [PARAM_SCRIPT_NAME] = "SCRIPT_NAME",
+    [PARAM_QUERY_STRING] = "QUERY_STRING",
+    [PARAM_CONTENT_TYPE] = "CONTENT_TYPE",
+    [PARAM_CONTENT_LENGTH] = "CONTENT_LENGTH",
+    [PARAM_REMOTE_USER] = "REMOTE_USER",
+    [PARAM_REQUEST_ID] = "REQUEST_ID",
+    [PARAM_X_REQUEST_ID] = "HTTP_X_REQUEST_ID",
+    [PARAM_IF_MATCH] = "HTTP_IF_MATCH",
+    [PARAM_ACCEPT] = "HTTP_ACCEPT",
+    [PARAM_IDEMPOTENCY_KEY] = "HTTP_IDEMPOTENCY_KEY",
 };
 
 struct params {
@@ -137,6 +146,8 @@ request_params(char *const *envp, struct incoming *in, struct error *err)
         .query_string = p.values[PARAM_QUERY_STRING],
         .content_type = p.values[PARAM_CONTENT_TYPE],
         .if_match = p.values[PARAM_IF_MATCH],
+        .accept = p.values[PARAM_ACCEPT],
+        .idempotency_key = p.values[PARAM_IDEMPOTENCY_KEY],
         .content_length = parse_content_length(p.values[PARAM_CONTENT_LENGTH]),
     };
     choose_request_id(&p, in->request_id);

@@ -31,6 +31,8 @@ struct incoming {
     const char *query_string;
     const char *content_type;
     const char *if_match;
+    const char *accept;
+    const char *idempotency_key;
     char request_id[REQUEST_ID_MAX + 1];
     int64_t content_length; /* as announced; -1: not */
     const char *body;       /* not NUL-terminated */

@@ -57,6 +57,43 @@ put(FCGX_Stream *out, const struct incoming *in, const struct answer *a, int sta
     return 0;
 }
 
+static int
+stream_begin(struct stream *stream, const char *content_type)
+{
+    struct response_stream *s = (struct response_stream *)stream; /* its first member */
+    _cleanup_(buf_done) struct buf b;
+
+    stream->begun = true;
+    buf_init(&b, HEADERS_MAX_BYTES);
+    /* nginx would otherwise hold back what is less than its buffers. */
+    if (buf_printf(&b,
+                   "Status: 200 OK\r\nX-Request-Id: %s\r\nContent-Type: %s\r\n"
+                   "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\n\r\n",
+                   s->in->request_id, content_type) < 0)
+        return -EPIPE;
+    return stream->write(stream, b.data, b.len);
+}
+
+static int
+stream_write(struct stream *stream, const char *data, size_t len)
+{
+    struct response_stream *s = (struct response_stream *)stream;
+
+    if (FCGX_PutStr(data, (int)len, s->out) < 0 || FCGX_FFlush(s->out) < 0)
+        return -EPIPE;
+    return 0;
+}
+
+void
+response_stream_init(struct response_stream *s, FCGX_Stream *out, const struct incoming *in)
+{
+    *s = (struct response_stream){
+        .stream = {.begin = stream_begin, .write = stream_write},
+        .out = out,
+        .in = in,
+    };
+}
+
 int
 response_send(FCGX_Stream *out, const struct incoming *in, const struct answer *a)
 {

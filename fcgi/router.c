@@ -3,10 +3,11 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
-enum { SEGMENT_MAX = 128 };
+enum { SEGMENT_MAX = 128, ACTION_SIZE = 1024 };
 
 /* What a path matched. Lifetime: request. */
 struct match {
@@ -273,15 +274,31 @@ run_route(const struct route *route, struct request *req, const struct incoming 
     return route->handle(req, &a->response, &a->error);
 }
 
-static int
-serve(const struct route *const *tables, struct backend *b, const struct incoming *in, int peer_fd,
-      struct answer *a)
+/* The media type that @header asks for among those we know; the first one named counts. */
+static enum accept
+parse_accept(const char *header)
 {
+    const char *events = header ? strcasestr(header, EVENTS_TYPE) : NULL;
+    const char *lines = header ? strcasestr(header, LINES_TYPE) : NULL;
+
+    if (events && (!lines || events < lines))
+        return ACCEPT_EVENTS;
+    return lines ? ACCEPT_LINES : ACCEPT_JSON;
+}
+
+static int
+serve(const struct route *const *tables, struct backend *b, const struct incoming *in,
+      struct stream *stream, int peer_fd, struct answer *a)
+{
+    char action[ACTION_SIZE];
     struct request req = {
         .path = in->path,
         .user = in->user,
         .request_id = in->request_id,
         .if_match = in->if_match,
+        .action = action,
+        .accept = parse_accept(in->accept),
+        .stream = stream,
         .peer_fd = peer_fd,
         .backend = b,
     };
@@ -299,6 +316,7 @@ serve(const struct route *const *tables, struct backend *b, const struct incomin
     r = check_role(route, b->settings, in->user, &req.role, &a->error);
     if (r < 0)
         return r;
+    snprintf(action, sizeof(action), "%s %s", route->method, in->path);
     req.method = route->method;
     for (size_t i = 0; i < m.param_count; i++)
         req.params[i] = m.params[i];
@@ -307,9 +325,9 @@ serve(const struct route *const *tables, struct backend *b, const struct incomin
 
 void
 router_serve(const struct route *const *tables, struct backend *b, const struct incoming *in,
-             int peer_fd, struct answer *a)
+             struct stream *stream, int peer_fd, struct answer *a)
 {
-    int r = serve(tables, b, in, peer_fd, a);
+    int r = serve(tables, b, in, stream, peer_fd, a);
     char detail[64];
 
     if (r < 0) {

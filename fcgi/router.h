@@ -10,6 +10,8 @@
 #include "fcgi/request.h"
 #include "handlers/handler.h"
 
+struct stream;
+
 /* Lifetime: request. Initialise with {0}. */
 struct answer {
     struct response response;
@@ -19,11 +21,11 @@ struct answer {
 
 /*
  * Answer @in by the NULL-terminated array @tables of route tables. @b has its settings of this
- * request (backend_begin()); @peer_fd is for the handler to see the client go away. The outcome is
- * in @a.
+ * request (backend_begin()); @stream is for a handler that answers in pieces, @peer_fd for it to see
+ * the client go away. The outcome is in @a, unless @stream was begun.
  */
 void router_serve(const struct route *const *tables, struct backend *b, const struct incoming *in,
-                  int peer_fd, struct answer *a);
+                  struct stream *stream, int peer_fd, struct answer *a);
 
 /* Give back what an answer holds. */
 void answer_done(struct answer *a);

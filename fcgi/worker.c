@@ -46,8 +46,8 @@ log_failure(const struct incoming *in, const struct error *e)
 
 /* Have the router answer, in a thread that may have failed to make its backend. */
 static void
-answer(const struct worker_spec *w, struct backend *b, const struct incoming *in, int peer_fd,
-       struct answer *a)
+answer(const struct worker_spec *w, struct backend *b, const struct incoming *in,
+       struct stream *stream, int peer_fd, struct answer *a)
 {
     if (!b) {
         error_set_detail(&a->error, ERR_OVERLOADED, "out of memory", "try again in a moment");
@@ -55,7 +55,7 @@ answer(const struct worker_spec *w, struct backend *b, const struct incoming *in
     }
     if (backend_begin(b, &a->error) < 0)
         return;
-    router_serve(w->tables, b, in, peer_fd, a);
+    router_serve(w->tables, b, in, stream, peer_fd, a);
     backend_end(b);
 }
 
@@ -68,20 +68,22 @@ serve_request(const struct worker_spec *w, struct backend *b, FCGX_Request *r, b
 {
     struct incoming in;
     struct answer a = {0};
+    struct response_stream stream;
     _cleanup_(buf_done) struct buf body;
     bool at_end = false;
 
     buf_init(&body, BODY_MAX_BYTES + 1);
     request_params(r->envp, &in, &a.error);
+    response_stream_init(&stream, r->out, &in);
     if (request_body(r->in, &in, &body, &at_end, &a.error) == -EPIPE)
         return false;
     if (a.error.code == ERR_NONE && overloaded)
         error_set(&a.error, ERR_OVERLOADED, "as many executions run as may; try again in a moment");
     else if (a.error.code == ERR_NONE)
-        answer(w, b, &in, r->ipcFd, &a);
+        answer(w, b, &in, &stream.stream, r->ipcFd, &a);
     if (a.error.code != ERR_NONE)
         log_failure(&in, &a.error);
-    if (response_send(r->out, &in, &a) < 0)
+    if (stream.stream.begun ? FCGX_GetError(r->out) != 0 : response_send(r->out, &in, &a) < 0)
         at_end = false;
     answer_done(&a);
     return at_end;

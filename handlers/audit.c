@@ -98,7 +98,7 @@ page_items(const struct audit_page *page)
 static int
 audit_get_list(const struct request *req, struct response *res, struct error *err)
 {
-    const struct caller caller = {.user = req->user, .role = req->role};
+    const struct caller caller = request_caller(req);
     struct audit_page page = {0};
     struct audit_filter filter;
     int r;
@@ -121,7 +121,7 @@ audit_get_list(const struct request *req, struct response *res, struct error *er
 static int
 audit_get_one(const struct request *req, struct response *res, struct error *err)
 {
-    const struct caller caller = {.user = req->user, .role = req->role};
+    const struct caller caller = request_caller(req);
     struct audit_entry e = {0};
     int r = audit_get(req->backend, &caller, req->params[0], &e, err);
 
@@ -140,7 +140,7 @@ audit_get_one(const struct request *req, struct response *res, struct error *err
 static int
 audit_get_output(const struct request *req, struct response *res, struct error *err)
 {
-    const struct caller caller = {.user = req->user, .role = req->role};
+    const struct caller caller = request_caller(req);
     struct audit_entry e = {0};
     struct audit_output o = {0};
     json_t *json;

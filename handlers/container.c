@@ -81,12 +81,6 @@ static const struct field exec_fields[] = {
     {0},
 };
 
-static struct caller
-caller_of(const struct request *req)
-{
-    return (struct caller){.user = req->user, .role = req->role};
-}
-
 /* Answer with one container, measured now. Frees what @c owns. */
 static int
 answer(const struct request *req, struct response *res, int status, struct container *c,
@@ -124,7 +118,7 @@ static int
 containers_get(const struct request *req, struct response *res, struct error *err)
 {
     const struct list_query *q = req->query;
-    const struct caller caller = caller_of(req);
+    const struct caller caller = request_caller(req);
     struct container_page page = {0};
     struct container_filter filter = {
         .owner = q->owner,
@@ -207,7 +201,7 @@ containers_post(const struct request *req, struct response *res, struct error *e
 static int
 container_get_one(const struct request *req, struct response *res, struct error *err)
 {
-    const struct caller caller = caller_of(req);
+    const struct caller caller = request_caller(req);
     struct container c = {0};
     int r = container_get(req->backend, &caller, req->params[0], &c, err);
 
@@ -223,7 +217,7 @@ container_get_one(const struct request *req, struct response *res, struct error 
 static int
 container_post_start(const struct request *req, struct response *res, struct error *err)
 {
-    const struct caller caller = caller_of(req);
+    const struct caller caller = request_caller(req);
     struct container c = {0};
     int r = container_start(req->backend, &caller, req->params[0], &c, err);
 
@@ -239,7 +233,7 @@ container_post_start(const struct request *req, struct response *res, struct err
 static int
 container_post_stop(const struct request *req, struct response *res, struct error *err)
 {
-    const struct caller caller = caller_of(req);
+    const struct caller caller = request_caller(req);
     struct container c = {0};
     int r = container_stop(req->backend, &caller, req->params[0], &c, err);
 
@@ -255,7 +249,7 @@ container_post_stop(const struct request *req, struct response *res, struct erro
 static int
 container_post_restart(const struct request *req, struct response *res, struct error *err)
 {
-    const struct caller caller = caller_of(req);
+    const struct caller caller = request_caller(req);
     struct container c = {0};
     int r = container_restart(req->backend, &caller, req->params[0], &c, err);
 
@@ -271,7 +265,7 @@ container_post_restart(const struct request *req, struct response *res, struct e
 static int
 container_delete(const struct request *req, struct response *res, struct error *err)
 {
-    const struct caller caller = caller_of(req);
+    const struct caller caller = request_caller(req);
     int r = container_remove(req->backend, &caller, req->params[0], err);
 
     res->status = 204;
@@ -290,7 +284,7 @@ static int
 container_post_exec(const struct request *req, struct response *res, struct error *err)
 {
     const struct exec_body *body = req->body;
-    const struct caller caller = caller_of(req);
+    const struct caller caller = request_caller(req);
     struct execution x = {0};
     struct command command;
     int r;

@@ -65,7 +65,7 @@ execution_answer(const struct execution *x, struct response *res, struct error *
         "stdout_bytes", (json_int_t)e->stdout_bytes, "stderr_bytes", (json_int_t)e->stderr_bytes,
         "timed_out", e->status == AUDIT_TIMED_OUT, "oom_killed", e->status == AUDIT_OOM_KILLED,
         "duration_ms", (json_int_t)e->duration_ms, "usage", "cpu_ms", (json_int_t)e->cpu_ms,
-        "max_memory_mb", (double)x->max_memory_kib / 1024, "started_at",
+        "max_memory_mb", (double)e->max_memory_kib / 1024, "started_at",
         json_time(e->started_at_ms));
 
     if (!json || json_set_output(json, &x->output) < 0)

@@ -3,6 +3,17 @@
 
 #include <errno.h>
 
+struct caller
+request_caller(const struct request *req)
+{
+    return (struct caller){
+        .user = req->user,
+        .role = req->role,
+        .action = req->action,
+        .request_id = req->request_id,
+    };
+}
+
 int
 response_json(struct response *res, int status, json_t *json, struct error *err)
 {

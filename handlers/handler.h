@@ -10,11 +10,32 @@
 #include <jansson.h>
 
 #include "backend/backend.h"
+#include "backend/caller.h"
 #include "backend/config/settings.h"
 #include "backend/error.h"
 #include "backend/schema.h"
 
 enum { PATH_PARAMS_MAX = 2 };
+
+/* What the client would rather have than JSON (its Accept header). */
+enum accept { ACCEPT_JSON, ACCEPT_EVENTS, ACCEPT_LINES };
+
+/* The media types of the latter two. */
+#define EVENTS_TYPE "text/event-stream"
+#define LINES_TYPE "application/x-ndjson"
+
+/*
+ * An answer that is sent in pieces while the handler runs. Once begun, the status is 200 and what
+ * fails later is the handler's to tell the client; its response counts no more.
+ * Lifetime: request.
+ */
+struct stream {
+    bool begun;
+    /* Send the headers. Returns 0, or -EPIPE if the client takes no more. */
+    int (*begin)(struct stream *s, const char *content_type);
+    /* Send @len bytes at once. Returns as begin. */
+    int (*write)(struct stream *s, const char *data, size_t len);
+};
 
 /* Lifetime: request. Everything is borrowed from the server for that long. */
 struct request {
@@ -28,7 +49,10 @@ struct request {
     const void *body;       /* the route's body struct, decoded; NULL if it has none */
     json_t *json;           /* the body as it came; NULL if the route takes none */
     const void *query;      /* the route's query struct, decoded; NULL if it has none */
-    int peer_fd;            /* POLLRDHUP here says that the client went away */
+    const char *action;     /* method and path, for change entries */
+    enum accept accept;
+    struct stream *stream; /* not begun */
+    int peer_fd;           /* POLLRDHUP here says that the client went away */
     struct backend *backend;
 };
 
@@ -61,6 +85,9 @@ struct route {
 
 /* Every route of the API: a NULL-terminated array of tables. */
 extern const struct route *const route_tables[];
+
+/* Who sent @req. */
+struct caller request_caller(const struct request *req);
 
 /*
  * Answer @status with @json, whose reference is taken (NULL: ran out of memory while building it).

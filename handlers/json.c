@@ -80,14 +80,24 @@ json_container(const struct container *c, const struct engine_stats *stats, int6
     return TAKE(json);
 }
 
+/* What only some entries have: a change's before and after. */
+static json_t *
+json_details(const struct audit_entry *e)
+{
+    json_t *details = e->details ? json_loads(e->details, 0, NULL) : NULL;
+
+    return details ? details : json_object();
+}
+
 json_t *
 json_audit_entry(const struct audit_entry *e)
 {
+    json_auto_t *details = json_details(e);
     json_t *finished = e->status == AUDIT_RUNNING ? json_null() : json_time(e->finished_at_ms);
     json_t *duration =
         e->status == AUDIT_RUNNING ? json_null() : json_integer((json_int_t)e->duration_ms);
 
-    return json_pack(
+    json_t *json = json_pack(
         "{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, "
         "s:s, s:o}",
         "id", e->id, "kind", json_spelled(audit_kind_names, (int)e->kind), "owner", e->owner,
@@ -99,6 +109,12 @@ json_audit_entry(const struct audit_entry *e)
         e->exit_code < 0 ? json_null() : json_integer(e->exit_code), "signal", json_text(e->signal),
         "stdout_bytes", (json_int_t)e->stdout_bytes, "stderr_bytes", (json_int_t)e->stderr_bytes,
         "request_id", e->request_id, "hash", json_text(e->hash));
+
+    if (json && json_object_update(json, details) < 0) {
+        json_decref(json);
+        return NULL;
+    }
+    return json;
 }
 
 /* @len bytes as base64 (RFC 4648, with padding). */

@@ -24,7 +24,7 @@ runtimes_json(const struct engine_info *engine)
 static int
 status_get(const struct request *req, struct response *res, struct error *err)
 {
-    const struct caller caller = {.user = req->user, .role = req->role};
+    const struct caller caller = request_caller(req);
     const struct settings *s = req->backend->settings;
     struct overview o;
     json_t *json;

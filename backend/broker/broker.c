@@ -83,6 +83,109 @@ answer_alloc(struct answer *a, size_t length, struct error *err)
     return 0;
 }
 
+/*
+ * One function an operation: it checks the request's size and every value in it, then acts. Those
+ * of one payload share the checks.
+ */
+typedef int (*serve_fn)(struct server *s, const union payload *p, size_t length, struct answer *a,
+                        struct error *err);
+
+static int
+check_payload_id(const union payload *p, size_t length, struct error *err)
+{
+    return length == sizeof(p->id) && check_id(p->id) ? 0 : refuse(err);
+}
+
+static int
+check_payload_spec(struct server *s, const union payload *p, size_t length, bool create,
+                   struct error *err)
+{
+    if (length != sizeof(p->spec) || !spec_terminated(&p->spec))
+        return refuse(err);
+    return broker_check_spec(s->broker, &p->spec, create, err);
+}
+
+static int
+serve_info(struct server *s, const union payload *p, size_t length, struct answer *a,
+           struct error *err)
+{
+    int r;
+
+    (void)p;
+    if (length != 0)
+        return refuse(err);
+    r = answer_alloc(a, sizeof(struct engine_info), err);
+    return r < 0 ? r : broker_info(s->broker, s->docker, a->data, err);
+}
+
+static int
+serve_create(struct server *s, const union payload *p, size_t length, struct answer *a,
+             struct error *err)
+{
+    int r = check_payload_spec(s, p, length, true, err);
+
+    (void)a;
+    return r < 0 ? r : broker_create(s->broker, s->docker, &p->spec, err);
+}
+
+static int
+serve_start(struct server *s, const union payload *p, size_t length, struct answer *a,
+            struct error *err)
+{
+    int r = check_payload_spec(s, p, length, false, err);
+
+    (void)a;
+    return r < 0 ? r : broker_start(s->broker, s->docker, &p->spec, err);
+}
+
+static int
+serve_stop(struct server *s, const union payload *p, size_t length, struct answer *a,
+           struct error *err)
+{
+    int r = check_payload_id(p, length, err);
+
+    (void)a;
+    return r < 0 ? r : broker_stop(s->broker, s->docker, p->id, err);
+}
+
+static int
+serve_remove(struct server *s, const union payload *p, size_t length, struct answer *a,
+             struct error *err)
+{
+    int r = check_payload_id(p, length, err);
+
+    (void)a;
+    return r < 0 ? r : broker_remove(s->broker, s->docker, p->id, err);
+}
+
+static int
+serve_inspect(struct server *s, const union payload *p, size_t length, struct answer *a,
+              struct error *err)
+{
+    int r = check_payload_id(p, length, err);
+
+    if (r == 0)
+        r = answer_alloc(a, sizeof(struct engine_container), err);
+    return r < 0 ? r : broker_inspect(s->broker, s->docker, p->id, a->data, err);
+}
+
+static int
+serve_list(struct server *s, const union payload *p, size_t length, struct answer *a,
+           struct error *err)
+{
+    struct engine_container *list = NULL;
+    size_t count = 0;
+    int r = length == sizeof(p->disk) ? 0 : refuse(err);
+
+    if (r == 0)
+        r = broker_list(s->broker, s->docker, p->disk, &list, &count, err);
+    if (r < 0)
+        return r;
+    a->data = list;
+    a->length = count * sizeof(*list);
+    return 0;
+}
+
 static int
 serve_stats(struct server *s, const union payload *p, size_t length, struct answer *a,
             struct error *err)
@@ -101,78 +204,19 @@ serve_stats(struct server *s, const union payload *p, size_t length, struct answ
     return usage_read(s->broker->usage, s->docker, p->ids, count, a->data, err);
 }
 
+static const serve_fn operations[] = {
+    [BROKER_INFO] = serve_info, [BROKER_CREATE] = serve_create, [BROKER_START] = serve_start,
+    [BROKER_STOP] = serve_stop, [BROKER_REMOVE] = serve_remove, [BROKER_INSPECT] = serve_inspect,
+    [BROKER_LIST] = serve_list, [BROKER_STATS] = serve_stats,
+};
+
 static int
-serve_list(struct server *s, bool disk, struct answer *a, struct error *err)
+serve(struct server *s, uint32_t operation, const union payload *p, size_t length, struct answer *a,
+      struct error *err)
 {
-    struct engine_container *list = NULL;
-    size_t count = 0;
-    int r = broker_list(s->broker, s->docker, disk, &list, &count, err);
-
-    if (r < 0)
-        return r;
-    a->data = list;
-    a->length = count * sizeof(*list);
-    return 0;
-}
-
-/* Operations on a spec: check it, then act. */
-static int
-serve_spec(struct server *s, enum broker_operation operation, const union payload *p, size_t length,
-           struct error *err)
-{
-    int r;
-
-    if (length != sizeof(p->spec) || !spec_terminated(&p->spec))
+    if (operation >= ARRAY_LEN(operations) || !operations[operation])
         return refuse(err);
-    r = broker_check_spec(s->broker, &p->spec, operation == BROKER_CREATE, err);
-    if (r < 0)
-        return r;
-    return operation == BROKER_CREATE ? broker_create(s->broker, s->docker, &p->spec, err)
-                                      : broker_start(s->broker, s->docker, &p->spec, err);
-}
-
-/* Operations on an id. */
-static int
-serve_id(struct server *s, enum broker_operation operation, const union payload *p, size_t length,
-         struct answer *a, struct error *err)
-{
-    int r;
-
-    if (length != sizeof(p->id) || !check_id(p->id))
-        return refuse(err);
-    if (operation == BROKER_STOP)
-        return broker_stop(s->broker, s->docker, p->id, err);
-    if (operation == BROKER_REMOVE)
-        return broker_remove(s->broker, s->docker, p->id, err);
-    r = answer_alloc(a, sizeof(struct engine_container), err);
-    return r < 0 ? r : broker_inspect(s->broker, s->docker, p->id, a->data, err);
-}
-
-static int
-serve(struct server *s, enum broker_operation operation, const union payload *p, size_t length,
-      struct answer *a, struct error *err)
-{
-    int r;
-
-    switch (operation) {
-    case BROKER_INFO:
-        if (length != 0)
-            return refuse(err);
-        r = answer_alloc(a, sizeof(struct engine_info), err);
-        return r < 0 ? r : broker_info(s->broker, s->docker, a->data, err);
-    case BROKER_CREATE:
-    case BROKER_START:
-        return serve_spec(s, operation, p, length, err);
-    case BROKER_STOP:
-    case BROKER_REMOVE:
-    case BROKER_INSPECT:
-        return serve_id(s, operation, p, length, a, err);
-    case BROKER_LIST:
-        return length == sizeof(p->disk) ? serve_list(s, p->disk, a, err) : refuse(err);
-    case BROKER_STATS:
-        return serve_stats(s, p, length, a, err);
-    }
-    return refuse(err);
+    return operations[operation](s, p, length, a, err);
 }
 
 /* Only the service's own account may ask. */
@@ -215,8 +259,7 @@ handle(struct server *s, int fd)
     if (!payload || broker_read(fd, payload, request.length) < 0)
         return;
     if (open_docker(s, &reply.error) == 0 &&
-        serve(s, (enum broker_operation)request.operation, payload, request.length, &answer,
-              &reply.error) == 0)
+        serve(s, request.operation, payload, request.length, &answer, &reply.error) == 0)
         reply.length = (uint32_t)answer.length;
     if (reply.error.code == ERR_VALIDATION)
         log_warn("broker: refused operation %u: %s", request.operation, reply.error.msg);

@@ -9,8 +9,6 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
-#include <sodium.h>
-
 #include "backend/broker/workspace.h"
 #include "backend/guest/guest.h"
 #include "backend/guest/protocol.h"
@@ -24,46 +22,14 @@ enum {
 
 static const char label_id[] = "sandbox.id";
 
-/* The instance's id lives in a file of root's, so that containers are found again after a restart.
- */
-static int
-read_instance(struct broker *b, struct error *err)
-{
-    _cleanup_(closep) int fd =
-        openat(b->state_fd, "instance", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    unsigned char noise[8];
-    ssize_t n;
-
-    if (fd < 0)
-        return error_errno(err, errno, "open of the instance file");
-    n = read(fd, b->instance, sizeof(b->instance) - 1);
-    if (n == (ssize_t)sizeof(b->instance) - 1 &&
-        strspn(b->instance, "0123456789abcdef") == sizeof(b->instance) - 1)
-        return 0;
-    if (n != 0)
-        return error_set(err, ERR_INTERNAL,
-                         "the file 'instance' in the state directory is damaged");
-    randombytes_buf(noise, sizeof(noise));
-    sodium_bin2hex(b->instance, sizeof(b->instance), noise, sizeof(noise));
-    n = write(fd, b->instance, sizeof(b->instance) - 1);
-    if (n != (ssize_t)sizeof(b->instance) - 1 || fsync(fd) < 0)
-        return error_errno(err, n < 0 ? errno : EIO, "write of the instance file");
-    return 0;
-}
-
 int
 broker_init(struct broker *b, const struct service_context *context, struct error *err)
 {
-    int r;
-
     *b = (struct broker){.context = context};
     b->state_fd = open(context->state_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (b->state_fd < 0)
         return error_errno(err, errno, "open of the state directory");
-    r = read_instance(b, err);
-    if (r < 0)
-        return r;
-    snprintf(b->label, sizeof(b->label), "sandbox.instance=%s", b->instance);
+    snprintf(b->label, sizeof(b->label), "sandbox.instance=%s", context->instance);
     b->usage = usage_new(b->label, label_id);
     return b->usage ? 0 : error_errno(err, ENOMEM, "usage");
 }
@@ -72,7 +38,7 @@ broker_init(struct broker *b, const struct service_context *context, struct erro
 static void
 engine_name(const struct broker *b, const char *id, char out[NAME_MAX_SIZE])
 {
-    snprintf(out, NAME_MAX_SIZE, "%s-%s", id, b->instance);
+    snprintf(out, NAME_MAX_SIZE, "%s-%s", id, b->context->instance);
 }
 
 int
@@ -152,7 +118,7 @@ create(struct broker *b, struct docker *d, const struct engine_spec *spec,
     const char *binds[] = {guest, run, workspace ? slot : NULL, NULL};
     const char *entrypoint[] = {"/.sandbox/guest", "/.sandbox/run", uid, uid,
                                 "/home/sandbox",   "/workspace",    NULL};
-    json_auto_t *labels = json_pack("{s:s, s:s, s:s}", "sandbox.instance", b->instance, label_id,
+    json_auto_t *labels = json_pack("{s:s, s:s, s:s}", "sandbox.instance", b->context->instance, label_id,
                                     spec->id, "sandbox.owner", spec->owner);
     char ignored[DOCKER_ID_SIZE];
     struct docker_create create = {

@@ -12,13 +12,12 @@
 /* Lifetime: process. Read-only after start, but for what locks itself. */
 struct broker {
     const struct service_context *context;
-    char instance[17]; /* hex; marks this installation's containers in the engine */
-    char label[96];    /* "sandbox.instance=" and that */
-    int state_fd;      /* the state directory, O_PATH */
+    char label[96]; /* "sandbox.instance=" and the instance's id */
+    int state_fd;   /* the state directory, O_PATH */
     struct usage *usage;
 };
 
-/* Fill in @b for @context: the instance's id is read from the state directory, or made. */
+/* Fill in @b for @context. */
 int broker_init(struct broker *b, const struct service_context *context, struct error *err);
 
 /* The operations of engine.h, as the broker carries them out. @d is the calling thread's. */

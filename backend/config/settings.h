@@ -74,17 +74,58 @@ struct service {
     const char *docker_runtime;   /* of containers whose tier names none */
 };
 
+/* How long containers stay, and what they may keep. */
+struct container_policy {
+    int64_t idle_stop_seconds;   /* without an execution, then stopped; 0: never */
+    int64_t idle_remove_seconds; /* without an execution, then removed; 0: never */
+    int64_t snapshots_max;       /* of one container */
+};
+
+/* What jobs of the builder may use. */
+struct builds {
+    int64_t timeout_seconds;
+    int64_t memory_mb;       /* 2^20 bytes, of a build's steps */
+    int64_t context_mb;      /* 2^20 bytes, of Dockerfile and files together */
+    int64_t concurrency;     /* jobs at one time */
+    bool network;            /* whether a build's steps reach the network */
+    const char *credentials; /* a file as Docker's config.json, for registries; "" if none */
+};
+
+/* How long the audit log keeps entries. */
+struct audit_policy {
+    int64_t retention_days; /* 0: for ever */
+    int64_t max_mb;         /* 2^20 bytes of the database; 0: no limit */
+};
+
+/* How many containers are kept ready for one kind of request. */
+struct pool_target {
+    const char *template_name;
+    const char *tier;
+    int64_t count;
+};
+
+struct pool_policy {
+    bool enabled;
+    struct list targets; /* struct pool_target */
+};
+
+struct gpu_policy {
+    const char *library; /* NVIDIA's management library, as dlopen(3) takes it */
+};
+
 struct tier {
     const char *name;
     struct limits limits;
     int network;         /* enum network */
     const char *runtime; /* of Docker: "runc", "runsc", ... */
+    int64_t gpus;        /* that its containers get */
 };
 
 struct template_entry {
     const char *name;
     const char *image; /* reference as Docker takes it */
     bool is_default;   /* of requests that name no template; at most one */
+    int64_t gpus;      /* that its containers get, at least */
 };
 
 /* What access.yaml says of one user, or of everybody else (name NULL). */
@@ -102,6 +143,11 @@ struct settings {
     struct policy policy; /* YAML and overrides together */
     struct selective selective;
     struct service service;
+    struct container_policy containers;
+    struct builds builds;
+    struct audit_policy audit;
+    struct pool_policy pool;
+    struct gpu_policy gpu;
     struct list tiers;                 /* struct tier, lowest first */
     struct list templates;             /* struct template_entry */
     struct list users;                 /* struct access_rule, name set */

@@ -112,12 +112,78 @@ static const struct field service_fields[] = {
     {0},
 };
 
+static const struct field container_fields[] = {
+    {.name = "idle_stop_seconds", .type = FIELD_INT,
+     .offset = offsetof(struct container_policy, idle_stop_seconds), .max = 31536000},
+    {.name = "idle_remove_seconds", .type = FIELD_INT,
+     .offset = offsetof(struct container_policy, idle_remove_seconds), .max = 31536000},
+    {.name = "snapshots_max", .type = FIELD_INT,
+     .offset = offsetof(struct container_policy, snapshots_max), .max = 1000},
+    {0},
+};
+
+static const struct field build_fields[] = {
+    {.name = "timeout_seconds", .type = FIELD_INT,
+     .offset = offsetof(struct builds, timeout_seconds), .min = 1, .max = 86400},
+    {.name = "memory_mb", .type = FIELD_INT, .offset = offsetof(struct builds, memory_mb),
+     .min = 16, .max = 1048576},
+    {.name = "context_mb", .type = FIELD_INT, .offset = offsetof(struct builds, context_mb),
+     .min = 1, .max = 64},
+    {.name = "concurrency", .type = FIELD_INT, .offset = offsetof(struct builds, concurrency),
+     .min = 1, .max = 16},
+    {.name = "network", .type = FIELD_BOOL, .offset = offsetof(struct builds, network)},
+    {.name = "credentials", .type = FIELD_STRING, .offset = offsetof(struct builds, credentials),
+     .max = 4095},
+    {0},
+};
+
+static const struct field audit_fields[] = {
+    {.name = "retention_days", .type = FIELD_INT,
+     .offset = offsetof(struct audit_policy, retention_days), .max = 36500},
+    {.name = "max_mb", .type = FIELD_INT, .offset = offsetof(struct audit_policy, max_mb),
+     .max = 67108864},
+    {0},
+};
+
+static const struct field target_fields[] = {
+    {.name = "template", .type = FIELD_STRING, .required = true,
+     .offset = offsetof(struct pool_target, template_name), .min = 1, .max = 63},
+    {.name = "tier", .type = FIELD_IDENT, .required = true,
+     .offset = offsetof(struct pool_target, tier), .min = 1, .max = 64},
+    {.name = "count", .type = FIELD_INT, .required = true,
+     .offset = offsetof(struct pool_target, count), .min = 0, .max = 1000},
+    {0},
+};
+
+static const struct field pool_fields[] = {
+    {.name = "enabled", .type = FIELD_BOOL, .offset = offsetof(struct pool_policy, enabled)},
+    {.name = "targets", .type = FIELD_LIST, .offset = offsetof(struct pool_policy, targets),
+     .max = 256, .fields = target_fields, .size = sizeof(struct pool_target)},
+    {0},
+};
+
+static const struct field gpu_fields[] = {
+    {.name = "library", .type = FIELD_STRING, .offset = offsetof(struct gpu_policy, library),
+     .min = 1, .max = 4095},
+    {0},
+};
+
 const struct field sandbox_fields[] = {
     POLICY_FIELDS(struct settings, policy.),
     {.name = "selective", .type = FIELD_OBJECT, .offset = offsetof(struct settings, selective),
      .fields = selective_fields},
     {.name = "service", .type = FIELD_OBJECT, .offset = offsetof(struct settings, service),
      .fields = service_fields},
+    {.name = "containers", .type = FIELD_OBJECT, .offset = offsetof(struct settings, containers),
+     .fields = container_fields},
+    {.name = "builds", .type = FIELD_OBJECT, .offset = offsetof(struct settings, builds),
+     .fields = build_fields},
+    {.name = "audit", .type = FIELD_OBJECT, .offset = offsetof(struct settings, audit),
+     .fields = audit_fields},
+    {.name = "pool", .type = FIELD_OBJECT, .offset = offsetof(struct settings, pool),
+     .fields = pool_fields},
+    {.name = "gpu", .type = FIELD_OBJECT, .offset = offsetof(struct settings, gpu),
+     .fields = gpu_fields},
     {0},
 };
 
@@ -127,6 +193,7 @@ static const struct field tier_fields[] = {
      .required = true, .values = network_names},
     {.name = "runtime", .type = FIELD_IDENT, .offset = offsetof(struct tier, runtime),
      .min = 1, .max = 64},
+    {.name = "gpus", .type = FIELD_INT, .offset = offsetof(struct tier, gpus), .max = 64},
     {0},
 };
 
@@ -141,6 +208,8 @@ static const struct field template_fields[] = {
     {.name = "image", .type = FIELD_STRING, .offset = offsetof(struct template_entry, image),
      .required = true, .min = 1, .max = 255},
     {.name = "default", .type = FIELD_BOOL, .offset = offsetof(struct template_entry, is_default)},
+    {.name = "gpus", .type = FIELD_INT, .offset = offsetof(struct template_entry, gpus),
+     .max = 64},
     {0},
 };
 
@@ -183,7 +252,14 @@ static const char sandbox_default_text[] =
     " \"service\": {\"user\": \"sandboxd\", \"allowed_peers\": [\"www-data\"], \"workers\": 2,"
     "             \"control_threads\": 8, \"execution_threads\": 64, \"drain_seconds\": 10,"
     "             \"uid_first\": 200000, \"uid_last\": 265535, \"max_output_bytes\": 1048576,"
-    "             \"docker_runtime\": \"runc\"}}";
+    "             \"docker_runtime\": \"runc\"},"
+    " \"containers\": {\"idle_stop_seconds\": 1800, \"idle_remove_seconds\": 604800,"
+    "                \"snapshots_max\": 10},"
+    " \"builds\": {\"timeout_seconds\": 900, \"memory_mb\": 2048, \"context_mb\": 16,"
+    "            \"concurrency\": 2, \"network\": false, \"credentials\": \"\"},"
+    " \"audit\": {\"retention_days\": 90, \"max_mb\": 4096},"
+    " \"pool\": {\"enabled\": false, \"targets\": []},"
+    " \"gpu\": {\"library\": \"libnvidia-ml.so.1\"}}";
 
 json_t *
 sandbox_defaults(void)

@@ -24,8 +24,8 @@ enum {
     GUEST_OUTPUT_MAX = 64 << 10,      /* bytes of output in one frame */
     /*
      * Tasks that a container has beyond its tier's max_processes: PID 1, the supervisor of an
-     * execution and an idle one. So a lone command gets max_processes exactly; executions that run at
-     * the same time pay for their supervisors out of it.
+     * execution and an idle one. So a lone command gets max_processes exactly; executions that run
+     * at the same time pay for their supervisors out of it.
      */
     GUEST_RESERVED_TASKS = 3
 };

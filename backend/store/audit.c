@@ -29,6 +29,9 @@ insert(struct store *s, const struct audit_entry *e, struct error *err)
     sqlite3_bind_int64(st, 10, e->started_at_ms);
     stmt_bind_text(st, 11, e->request_id);
     sqlite3_bind_int64(st, 12, (int64_t)e->worker);
+    stmt_bind_text(st, 13, e->details);
+    sqlite3_bind_int(st, 14, e->background);
+    sqlite3_bind_int64(st, 15, e->output_cap);
     return stmt_run(s, st, err);
 }
 
@@ -106,6 +109,8 @@ link_hash(const struct audit_entry *e, const char *before, char out[65])
     hash_number(&h, (int64_t)e->stdout_bytes);
     hash_number(&h, (int64_t)e->stderr_bytes);
     hash_text(&h, e->request_id);
+    if (e->details)
+        hash_text(&h, e->details);
     crypto_generichash_final(&h, digest, sizeof(digest));
     sodium_bin2hex(out, 65, digest, sizeof(digest));
 }
@@ -141,6 +146,8 @@ add_output(struct store *s, int64_t seq, const struct audit_output *o, struct er
     sqlite3_bind_blob64(st, 3, o->errout ? o->errout : "", o->errout_len, SQLITE_STATIC);
     sqlite3_bind_int(st, 4, o->out_truncated);
     sqlite3_bind_int(st, 5, o->errout_truncated);
+    sqlite3_bind_int64(st, 6, (int64_t)o->out_head);
+    sqlite3_bind_int64(st, 7, (int64_t)o->errout_head);
     return stmt_run(s, st, err);
 }
 
@@ -171,6 +178,7 @@ finish(struct store *s, const struct audit_entry *e, int64_t *ret_seq, struct er
     sqlite3_bind_int64(st, 9, (int64_t)e->stderr_bytes);
     sqlite3_bind_int64(st, 10, position);
     sqlite3_bind_text(st, 11, hash, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(st, 12, e->max_memory_kib);
     rc = sqlite3_step(st);
     if (rc == SQLITE_DONE)
         return error_set(err, ERR_CONFLICT, "the execution has been recorded as ended already");
@@ -238,8 +246,16 @@ read_entry(sqlite3_stmt *st, struct audit_entry *e, struct error *err)
     column_copy(st, 19, e->request_id, sizeof(e->request_id));
     e->worker = (uint64_t)sqlite3_column_int64(st, 20);
     column_copy(st, 21, e->hash, sizeof(e->hash));
+    e->max_memory_kib = sqlite3_column_int64(st, 23);
+    e->background = sqlite3_column_int(st, 24) != 0;
+    e->output_cap = sqlite3_column_int64(st, 25);
     e->command = strdup((const char *)sqlite3_column_text(st, 9));
-    return e->command ? 0 : error_errno(err, ENOMEM, "audit entry");
+    if (sqlite3_column_type(st, 22) != SQLITE_NULL)
+        e->details = strdup((const char *)sqlite3_column_text(st, 22));
+    if (e->command && (e->details || sqlite3_column_type(st, 22) == SQLITE_NULL))
+        return 0;
+    audit_entry_done(e);
+    return error_errno(err, ENOMEM, "audit entry");
 }
 
 int
@@ -354,6 +370,8 @@ store_audit_output(struct store *s, int64_t seq, struct audit_output *ret, struc
         o.errout = column_blob_dup(st, 1, &o.errout_len);
         o.out_truncated = sqlite3_column_int(st, 2) != 0;
         o.errout_truncated = sqlite3_column_int(st, 3) != 0;
+        o.out_head = (size_t)sqlite3_column_int64(st, 4);
+        o.errout_head = (size_t)sqlite3_column_int64(st, 5);
         if (!o.out || !o.errout) {
             audit_output_done(&o);
             return error_errno(err, ENOMEM, "output");

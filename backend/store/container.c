@@ -34,6 +34,7 @@ bind_container(sqlite3_stmt *st, const struct container *c)
     sqlite3_bind_int64(st, 22, (int64_t)c->worker);
     sqlite3_bind_int64(st, 23, c->created_at_ms);
     sqlite3_bind_int64(st, 24, c->last_used_at_ms);
+    sqlite3_bind_int64(st, 25, c->gpus);
 }
 
 int
@@ -91,6 +92,7 @@ read_container(sqlite3_stmt *st, struct container *c, struct error *err)
     c->started_at_ms = sqlite3_column_int64(st, 24);
     c->last_used_at_ms = sqlite3_column_int64(st, 25);
     c->executions_count = sqlite3_column_int64(st, 26);
+    c->gpus = sqlite3_column_int64(st, 27);
     c->labels = strdup((const char *)sqlite3_column_text(st, 20));
     return c->labels ? 0 : error_errno(err, ENOMEM, "container");
 }

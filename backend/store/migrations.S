@@ -4,4 +4,8 @@
 migration_0001_init:
     .incbin "backend/store/migrations/0001_init.sql"
     .byte 0
+    .global migration_0002_whole_seed
+migration_0002_whole_seed:
+    .incbin "backend/store/migrations/0002_whole_seed.sql"
+    .byte 0
     .section .note.GNU-stack,"",@progbits

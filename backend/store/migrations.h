@@ -3,7 +3,8 @@
 #define BACKEND_STORE_MIGRATIONS_H
 
 extern const char migration_0001_init[];
+extern const char migration_0002_whole_seed[];
 
-static const char *const migrations[] = {migration_0001_init};
+static const char *const migrations[] = {migration_0001_init, migration_0002_whole_seed};
 
 #endif

@@ -21,7 +21,8 @@ void
 audit_entry_done(struct audit_entry *e)
 {
     free(e->command);
-    e->command = NULL;
+    free(e->details);
+    e->command = e->details = NULL;
 }
 
 void

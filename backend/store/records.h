@@ -50,6 +50,7 @@ struct container {
     enum network network;
     enum access workspace_access;
     struct limits limits;
+    int64_t gpus;
     char *labels; /* owned: a JSON object; NULL stands for {} */
     enum container_status status;
     uint64_t worker; /* that makes it, or, for a one-shot, uses it */
@@ -100,12 +101,16 @@ struct audit_entry {
     char container_id[CONTAINER_ID_SIZE]; /* "" if none */
     char tier[NAME_SIZE];                 /* "" if none */
     char template_name[NAME_SIZE];
-    char *command; /* owned: the shell text, or the argv as a JSON array */
+    char *command; /* owned: the shell text, or the argv as a JSON array; a change's action */
+    char *details; /* owned: a change's before and after, a JSON object; NULL if none */
     enum audit_status status;
     int64_t started_at_ms;
     int64_t finished_at_ms; /* 0 while running */
     int64_t duration_ms;
     int64_t cpu_ms;
+    int64_t max_memory_kib; /* the largest resident set among its processes */
+    bool background;        /* it goes on without its client and its worker */
+    int64_t output_cap;     /* bytes kept of each stream */
     int exit_code;         /* -1: none */
     char signal[16];       /* "SIGKILL"; "" if none */
     uint64_t stdout_bytes; /* true totals */
@@ -136,8 +141,10 @@ struct audit_filter {
 struct audit_output {
     char *out; /* owned; head and tail joined where it was over the cap */
     size_t out_len;
-    char *errout; /* owned */
+    size_t out_head; /* bytes of it that are the stream's head; the rest ends where it ended */
+    char *errout;    /* owned */
     size_t errout_len;
+    size_t errout_head;
     bool out_truncated;
     bool errout_truncated;
 };

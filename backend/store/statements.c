@@ -5,12 +5,12 @@
     "seq, id, scope_key, owner, uid, agent_id, session_id, scope, one_shot, tier, template, "      \
     "image, runtime, network, workspace_access, cpu_cores, memory_mb, disk_mb, max_processes, "    \
     "timeout_seconds, labels, status, worker, created_at, started_at, last_used_at, "              \
-    "executions_count"
+    "executions_count, gpus"
 
 #define AUDIT_COLUMNS                                                                              \
     "seq, id, kind, owner, agent_id, session_id, container_id, tier, template, command, status, "  \
     "started_at, finished_at, duration_ms, cpu_ms, exit_code, signal, stdout_bytes, "              \
-    "stderr_bytes, request_id, worker, hash"
+    "stderr_bytes, request_id, worker, hash, details, max_memory_kib, background, output_cap"
 
 /* clang-format off */
 const char *const statement_sql[STMT_COUNT] = {
@@ -33,9 +33,9 @@ const char *const statement_sql[STMT_COUNT] = {
     [STMT_CONTAINER_INSERT] =
         "INSERT INTO container (id, scope_key, owner, uid, agent_id, session_id, scope, one_shot, "
         "tier, template, image, runtime, network, workspace_access, cpu_cores, memory_mb, disk_mb, "
-        "max_processes, timeout_seconds, labels, status, worker, created_at, last_used_at) "
+        "max_processes, timeout_seconds, labels, status, worker, created_at, last_used_at, gpus) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
-        "?19, ?20, ?21, ?22, ?23, ?24)",
+        "?19, ?20, ?21, ?22, ?23, ?24, ?25)",
     [STMT_CONTAINER_GET] = "SELECT " CONTAINER_COLUMNS " FROM container WHERE id = ?1",
     [STMT_CONTAINER_BY_SCOPE] = "SELECT " CONTAINER_COLUMNS " FROM container WHERE scope_key = ?1",
     [STMT_CONTAINER_LIST] =
@@ -67,11 +67,12 @@ const char *const statement_sql[STMT_COUNT] = {
 
     [STMT_AUDIT_BEGIN] =
         "INSERT INTO audit (id, kind, owner, agent_id, session_id, container_id, tier, template, "
-        "command, status, started_at, request_id, worker) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'running', ?10, ?11, ?12)",
+        "command, status, started_at, request_id, worker, details, background, output_cap) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'running', ?10, ?11, ?12, ?13, ?14, ?15)",
     [STMT_AUDIT_FINISH] =
         "UPDATE audit SET status = ?2, finished_at = ?3, duration_ms = ?4, cpu_ms = ?5, "
-        "exit_code = ?6, signal = ?7, stdout_bytes = ?8, stderr_bytes = ?9, chain = ?10, hash = ?11 "
+        "exit_code = ?6, signal = ?7, stdout_bytes = ?8, stderr_bytes = ?9, chain = ?10, hash = ?11, "
+        "max_memory_kib = ?12 "
         "WHERE id = ?1 AND status = 'running' RETURNING seq",
     [STMT_AUDIT_GET] =
         "SELECT " AUDIT_COLUMNS " FROM audit WHERE id = ?1 AND (?2 IS NULL OR owner = ?2)",
@@ -83,10 +84,11 @@ const char *const statement_sql[STMT_COUNT] = {
         "AND (?7 IS NULL OR kind = ?7) AND (?8 = 0 OR started_at >= ?8) "
         "AND (?9 = 0 OR started_at < ?9) AND (?10 = 0 OR seq < ?10) ORDER BY seq DESC LIMIT ?11",
     [STMT_OUTPUT_ADD] =
-        "INSERT INTO output (audit_seq, stdout, stderr, stdout_truncated, stderr_truncated) "
-        "VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO output (audit_seq, stdout, stderr, stdout_truncated, stderr_truncated, "
+        "stdout_head, stderr_head) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [STMT_OUTPUT_GET] =
-        "SELECT stdout, stderr, stdout_truncated, stderr_truncated FROM output WHERE audit_seq = ?1",
+        "SELECT stdout, stderr, stdout_truncated, stderr_truncated, stdout_head, stderr_head "
+        "FROM output WHERE audit_seq = ?1",
     [STMT_CHAIN_GET] = "SELECT length, hash FROM chain WHERE id = 1",
     [STMT_CHAIN_SET] = "UPDATE chain SET length = ?1, hash = ?2 WHERE id = 1",
 };

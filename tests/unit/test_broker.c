@@ -73,6 +73,8 @@ setup(void **state)
         .uid = getuid(),
         .gid = getgid(),
     };
+    if (backend_instance(&ctx, NULL) < 0)
+        return -1;
     broker.pid = fork();
     if (broker.pid == 0)
         _exit(broker_main(&ctx, fd));

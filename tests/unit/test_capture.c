@@ -53,7 +53,7 @@ static const struct {
 static void
 captures(void **state)
 {
-    size_t i, j, len;
+    size_t i, j, len, head;
 
     (void)state;
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -64,7 +64,7 @@ captures(void **state)
         capture_init(&c, cases[i].cap);
         for (j = 0; cases[i].writes[j]; j++)
             assert_int_equal(capture_write(&c, cases[i].writes[j], strlen(cases[i].writes[j])), 0);
-        joined = capture_join(&c, &len);
+        joined = capture_join(&c, &len, &head);
         assert_non_null(joined);
         assert_string_equal(joined, cases[i].joined);
         assert_int_equal(len, strlen(cases[i].joined));
@@ -81,7 +81,7 @@ pieces_do_not_matter(void **state)
 {
     enum { LEN = 200, CAP = 31 };
     char all[LEN];
-    size_t piece, at, len, i;
+    size_t piece, at, len, head, i;
 
     (void)state;
     for (i = 0; i < LEN; i++)
@@ -93,8 +93,9 @@ pieces_do_not_matter(void **state)
         capture_init(&c, CAP);
         for (at = 0; at < LEN; at += piece)
             assert_int_equal(capture_write(&c, all + at, at + piece <= LEN ? piece : LEN - at), 0);
-        joined = capture_join(&c, &len);
+        joined = capture_join(&c, &len, &head);
         assert_int_equal(len, CAP);
+        assert_int_equal(head, 16);
         assert_memory_equal(joined, all, 16);
         assert_memory_equal(joined + 16, all + LEN - 15, 15);
         assert_int_equal(c.total, LEN);

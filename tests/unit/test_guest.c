@@ -347,7 +347,7 @@ outcome_done(struct outcome *o)
 static void
 run_in(const char *directory, const struct guest_command *command, struct outcome *o)
 {
-    size_t len;
+    size_t len, head;
     int fd;
 
     *o = (struct outcome){0};
@@ -358,8 +358,8 @@ run_in(const char *directory, const struct guest_command *command, struct outcom
         return;
     o->r = guest_run(fd, command, &o->out, &o->errout, &o->result, &o->err);
     close(fd);
-    o->stdout_text = capture_join(&o->out, &len);
-    o->stderr_text = capture_join(&o->errout, &len);
+    o->stdout_text = capture_join(&o->out, &len, &head);
+    o->stderr_text = capture_join(&o->errout, &len, &head);
 }
 
 static void

@@ -170,7 +170,7 @@ serve_bytes(const char *method, const char *path, const char *user, const char *
     struct backend b = {.settings = make_settings()};
 
     seen[0] = '\0';
-    router_serve(tables, &b, &in, -1, a);
+    router_serve(tables, &b, &in, NULL, -1, a);
 }
 
 struct route_case {

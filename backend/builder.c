@@ -1,0 +1,39 @@
+/* The builder's process: see builder.h. */
+#include "backend/builder.h"
+
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "backend/log.h"
+
+enum { TICK_SECONDS = 1 };
+
+/* Wait for a signal or the next tick. Returns whether to go on. */
+static bool
+wait_for_work(struct service_context *ctx, const sigset_t *signals)
+{
+    const struct timespec tick = {.tv_sec = TICK_SECONDS};
+    struct error err = {0};
+    int sig = sigtimedwait(signals, NULL, &tick);
+
+    if (sig == SIGHUP && current_reload(ctx->current, &err) < 0)
+        log_error("settings stay as they were: %s", err.msg);
+    return sig != SIGTERM;
+}
+
+int
+builder_main(struct service_context *ctx)
+{
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGUSR2);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    json_object_seed(0);
+    while (wait_for_work(ctx, &signals))
+        ;
+    return EXIT_SUCCESS;
+}

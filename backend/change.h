@@ -1,0 +1,27 @@
+/*
+ * Change entries: who changed the config, a template, a container, and what it was before and
+ * after. Whoever carries out an administrative act for a caller leaves one.
+ */
+#ifndef BACKEND_CHANGE_H
+#define BACKEND_CHANGE_H
+
+#include <jansson.h>
+
+#include "backend/backend.h"
+#include "backend/caller.h"
+#include "backend/error.h"
+
+/* What a change is about; NULL where it does not apply. Everything is borrowed. */
+struct change {
+    const char *container_id;
+    const char *template_name;
+    const char *tier;
+    json_t *before; /* NULL: it was not there */
+    json_t *after;  /* NULL: it is gone */
+};
+
+/* Leave a `change` entry of @caller's act in the audit; synced. */
+int change_note(struct backend *b, const struct caller *caller, const struct change *change,
+                struct error *err);
+
+#endif

@@ -1,0 +1,93 @@
+-- Snapshots, templates and their jobs, the pool, idempotency keys, background executions, and what
+-- the audit log needs for changes, cleanups and verification.
+
+ALTER TABLE container ADD COLUMN gpus INTEGER NOT NULL DEFAULT 0;
+
+-- What else is known of an entry. `details` of a change is {"before": ..., "after": ...}.
+ALTER TABLE audit ADD COLUMN details TEXT;
+ALTER TABLE audit ADD COLUMN max_memory_kib INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE audit ADD COLUMN background INTEGER NOT NULL DEFAULT 0 CHECK (background IN (0, 1));
+ALTER TABLE audit ADD COLUMN output_cap INTEGER NOT NULL DEFAULT 0; -- bytes kept of a stream
+
+-- Bytes of each blob that are the stream's head; what follows them is its tail, up to its last byte.
+ALTER TABLE output ADD COLUMN stdout_head INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE output ADD COLUMN stderr_head INTEGER NOT NULL DEFAULT 0;
+
+CREATE UNIQUE INDEX audit_chain ON audit (chain) WHERE chain IS NOT NULL;
+
+-- Positions of the chain that a cleanup has removed: the link goes on from `hash`, which was the
+-- last one's.
+CREATE TABLE chain_gap (
+    first INTEGER PRIMARY KEY,
+    last  INTEGER NOT NULL CHECK (last >= first),
+    hash  TEXT NOT NULL,
+    entry TEXT NOT NULL -- id of the change entry that signs it off
+) STRICT;
+
+CREATE TABLE snapshot (
+    seq          INTEGER PRIMARY KEY AUTOINCREMENT,
+    id           TEXT NOT NULL UNIQUE,
+    container_id TEXT NOT NULL REFERENCES container (id),
+    owner        TEXT NOT NULL,
+    name         TEXT NOT NULL,
+    status       TEXT NOT NULL CHECK (status IN ('creating', 'ready', 'removing')),
+    worker       INTEGER NOT NULL, -- that makes it
+    size_bytes   INTEGER NOT NULL DEFAULT 0, -- of its own layer
+    created_at   INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX snapshot_container ON snapshot (container_id, seq);
+
+-- Templates made through the API; those of templates.yaml have no row.
+CREATE TABLE template (
+    name       TEXT PRIMARY KEY,
+    image      TEXT, -- the reference it is made from; NULL: built from the Dockerfile
+    dockerfile TEXT,
+    files      TEXT NOT NULL DEFAULT '{}', -- a JSON object: path in the build context to text
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The last job of each template, of YAML and API alike.
+CREATE TABLE job (
+    template    TEXT PRIMARY KEY,
+    kind        TEXT NOT NULL CHECK (kind IN ('build', 'pull')),
+    status      TEXT NOT NULL CHECK (status IN ('queued', 'running', 'done', 'failed')),
+    attempts    INTEGER NOT NULL DEFAULT 0, -- how often a builder has begun it
+    error       TEXT,
+    log         TEXT NOT NULL DEFAULT '',
+    created_at  INTEGER NOT NULL,
+    finished_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Containers made ahead, that nobody owns yet. A claim moves one from here to `container`.
+CREATE TABLE pool (
+    id          TEXT PRIMARY KEY, -- becomes the container's id
+    template    TEXT NOT NULL,
+    tier        TEXT NOT NULL,
+    fingerprint TEXT NOT NULL, -- of all that it was made of; another one is never handed out
+    status      TEXT NOT NULL CHECK (status IN ('warming', 'ready', 'draining')),
+    created_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE pool_counter (
+    template TEXT NOT NULL,
+    tier     TEXT NOT NULL,
+    claimed  INTEGER NOT NULL DEFAULT 0,
+    missed   INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (template, tier)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE idempotency (
+    owner       TEXT NOT NULL,
+    key         TEXT NOT NULL,
+    fingerprint TEXT NOT NULL, -- of method, path, query and body
+    nonce       TEXT NOT NULL, -- what the ids of the things it makes are derived from
+    worker      INTEGER NOT NULL,
+    status      INTEGER, -- of the answer; NULL while there is none
+    body        TEXT,    -- of the answer; NULL: the handler builds it again from what is stored
+    created_at  INTEGER NOT NULL,
+    PRIMARY KEY (owner, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_created ON idempotency (created_at);
