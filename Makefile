@@ -79,7 +79,7 @@ $(BUILD)/tests/api-tests: $(API_OBJ) $(OBJ)
 $(BUILD)/tests/bench/bench: $(BENCH_OBJ) $(OBJ)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
--include $(OBJ:.o=.d) $(GUEST_OBJ:.o=.d) $(API_OBJ:.o=.d) $(BENCH_OBJ:.o=.d) $(UNIT:$(BUILD)/tests/%=$(BUILD)/tests/unit/%.d)
+-include $(BUILD)/fcgi/main.d $(OBJ:.o=.d) $(GUEST_OBJ:.o=.d) $(API_OBJ:.o=.d) $(BENCH_OBJ:.o=.d) $(UNIT:$(BUILD)/tests/%=$(BUILD)/tests/unit/%.d)
 
 # `deps` comes before the build, and the build is a make of its own: what pkg-config answers is read
 # when the Makefile is, before the packages are there.
