@@ -44,7 +44,7 @@ TIDY_FILES = $(filter %.c,$(C_FILES))
 C_FILES   := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 
 .DELETE_ON_ERROR:
-.PHONY: all help deps run up down test unit api bench asan tsan threads tidy format clean
+.PHONY: all help deps run up down test unit api readme bench asan tsan threads tidy format clean
 
 all: $(BUILD)/sandboxd $(BUILD)/sandbox-guest ## Build the program and the guest
 
@@ -101,6 +101,7 @@ test: ## Install what is missing, build, and run every test
 	@nginx/standalone/install --tests
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory api
+	@$(MAKE) --no-print-directory readme
 
 unit: all $(UNIT) ## Run the unit tests
 	@for t in $(UNIT); do \
@@ -112,6 +113,9 @@ SERVER = SANDBOXD=$(CURDIR)/$(BUILD)/sandboxd GUEST=$(CURDIR)/$(BUILD)/sandbox-g
 
 api: all $(BUILD)/tests/api-tests ## Run the tests through nginx and Docker
 	@$(SERVER) tests/api/users $(BUILD)/tests/api-tests
+
+readme: all ## Run the README's examples and compare what they print
+	@$(SERVER) node tests/readme.mjs
 
 bench: all $(BUILD)/tests/bench/bench ## Measure against Docker's exec API and a bare spawn
 	@$(SERVER) $(BUILD)/tests/bench/bench
