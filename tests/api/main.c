@@ -16,10 +16,20 @@ static const struct {
     const char *name;
     int (*run)(void);
 } suites[] = {
-    {"config", suite_config},         {"status", suite_status},     {"execute", suite_execute},
-    {"containers", suite_containers}, {"scopes", suite_scopes},     {"audit", suite_audit},
-    {"errors", suite_errors},         {"identity", suite_identity}, {"limits", suite_limits},
-    {"processes", suite_processes},   {"engine", suite_engine},
+    /* clang-format off */
+    {"config", suite_config},
+    {"status", suite_status},
+    {"execute", suite_execute},
+    {"containers", suite_containers},
+    {"container-lists", suite_container_lists},
+    {"scopes", suite_scopes},
+    {"audit", suite_audit},
+    {"errors", suite_errors},
+    {"identity", suite_identity},
+    {"limits", suite_limits},
+    {"processes", suite_processes},
+    {"engine", suite_engine},
+    /* clang-format on */
 };
 
 static bool
