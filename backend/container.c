@@ -169,8 +169,7 @@ may_revive(const struct container *c, enum revival rule)
 }
 
 int
-container_revive(struct backend *b, const struct container *c, enum revival rule,
-                 struct error *err)
+container_revive(struct backend *b, const struct container *c, enum revival rule, struct error *err)
 {
     _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
     struct container now = {0};

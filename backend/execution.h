@@ -23,8 +23,8 @@ void execution_done(struct execution *x);
 /*
  * Run @command in the container of @where's scope, which is found, made or started; a one-shot's is
  * removed afterwards. A refusal by policy leaves an audit entry, too. A command that fails, times
- * out or is killed is a success of this call. Of one in the background *ret is how it stands when it
- * has been started: `running`, unless it could not be. Errors: those of placement_plan(),
+ * out or is killed is a success of this call. Of one in the background *ret is how it stands when
+ * it has been started: `running`, unless it could not be. Errors: those of placement_plan(),
  * container_acquire() and execution_run_in().
  */
 int execution_run(struct backend *b, const struct placement *where, const struct command *command,
