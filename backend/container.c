@@ -160,8 +160,16 @@ container_acquire(struct backend *b, const struct container *plan, json_t *label
     return create(b, store, plan, labels, ret, err);
 }
 
+/* Whether a container in this state is to run again. */
+static bool
+may_revive(const struct container *c, enum revival rule)
+{
+    return c->status == CONTAINER_RUNNING ||
+           (rule == REVIVE_STOPPED_TOO && c->status != CONTAINER_REMOVING);
+}
+
 int
-container_revive(struct backend *b, const struct container *c, struct error *err)
+container_revive(struct backend *b, const struct container *c, enum revival rule, struct error *err)
 {
     _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
     struct container now = {0};
@@ -174,7 +182,7 @@ container_revive(struct backend *b, const struct container *c, struct error *err
     if (r < 0)
         return r;
     r = store_container_get(store, c->id, &now, err);
-    if (r == -ENOENT || (r == 0 && now.status != CONTAINER_RUNNING)) {
+    if (r == -ENOENT || (r == 0 && !may_revive(&now, rule))) {
         error_clear(err);
         r = error_set(err, ERR_CONTAINER_NOT_RUNNING,
                       "the container was stopped or removed meanwhile");
@@ -186,7 +194,7 @@ container_revive(struct backend *b, const struct container *c, struct error *err
 }
 
 bool
-container_ended_on_purpose(struct backend *b, const char *id, int64_t since_ms)
+container_stop_broken(struct backend *b, const char *id, int64_t since_ms)
 {
     _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
     struct container now = {0};
