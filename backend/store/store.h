@@ -95,6 +95,24 @@ int store_container_removing(struct store *s, const char *id, struct error *err)
 /* Forget it. Missing is fine. */
 int store_container_delete(struct store *s, const char *id, struct error *err);
 
+/* Whether there is a row of this container, owned or in the pool. */
+int store_container_known(struct store *s, const char *id, bool *ret, struct error *err);
+
+/*
+ * The ids of at most @limit containers of @owner (NULL: everybody's) in which nothing runs and that
+ * were last used or started at @before_ms or earlier, one-shots left out; with @running only those
+ * that run. *ret is an array of *ret_count that the caller frees.
+ */
+int store_idle_list(struct store *s, const char *owner, int64_t before_ms, bool running,
+                    size_t limit, char (**ret)[CONTAINER_ID_SIZE], size_t *ret_count,
+                    struct error *err);
+
+/* Mark the container as being removed, or stopped, if it is idle as above; *ret: whether it was. */
+int store_idle_removing(struct store *s, const char *id, int64_t before_ms, bool *ret,
+                        struct error *err);
+int store_idle_stopped(struct store *s, const char *id, int64_t before_ms, bool *ret,
+                       struct error *err);
+
 /* How many containers of @owner (NULL: of everybody) there are, and executions running and since
  * @since_ms. */
 int store_counts(struct store *s, const char *owner, int64_t since_ms, struct counts *ret,
