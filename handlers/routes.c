@@ -3,5 +3,5 @@
 
 const struct route *const route_tables[] = {
     config_routes,  status_routes, execute_routes, container_routes,
-    cleanup_routes, audit_routes,  NULL,
+    cleanup_routes, gpu_routes,    audit_routes,   NULL,
 };

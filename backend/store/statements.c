@@ -5,7 +5,7 @@
     "seq, id, scope_key, owner, uid, agent_id, session_id, scope, one_shot, tier, template, "      \
     "image, runtime, network, workspace_access, cpu_cores, memory_mb, disk_mb, max_processes, "    \
     "timeout_seconds, labels, status, worker, created_at, started_at, last_used_at, "              \
-    "executions_count, gpus"
+    "executions_count, gpus, gpu_mask"
 
 #define AUDIT_COLUMNS                                                                              \
     "seq, id, kind, owner, agent_id, session_id, container_id, tier, template, command, status, "  \
@@ -41,9 +41,10 @@ const char *const statement_sql[STMT_COUNT] = {
     [STMT_CONTAINER_INSERT] =
         "INSERT INTO container (id, scope_key, owner, uid, agent_id, session_id, scope, one_shot, "
         "tier, template, image, runtime, network, workspace_access, cpu_cores, memory_mb, disk_mb, "
-        "max_processes, timeout_seconds, labels, status, worker, created_at, last_used_at, gpus) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
-        "?19, ?20, ?21, ?22, ?23, ?24, ?25)",
+        "max_processes, timeout_seconds, labels, status, worker, created_at, last_used_at, gpus, "
+        "gpu_mask) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
+        "?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)",
+    [STMT_CONTAINER_GPUS] = "SELECT gpu_mask FROM container WHERE gpu_mask <> 0",
     [STMT_CONTAINER_GET] = "SELECT " CONTAINER_COLUMNS " FROM container WHERE id = ?1",
     [STMT_CONTAINER_BY_SCOPE] = "SELECT " CONTAINER_COLUMNS " FROM container WHERE scope_key = ?1",
     [STMT_CONTAINER_LIST] =

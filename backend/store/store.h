@@ -65,6 +65,13 @@ int store_owner_uid(struct store *s, const char *owner, int64_t first, int64_t l
  * taken. */
 int store_container_insert(struct store *s, const struct container *c, struct error *err);
 
+/*
+ * As store_container_insert(), with c->gpus GPUs for c->gpu_mask: of those numbered below @total (at
+ * most 63) the lowest that no container has. Errors: also ERR_CONFLICT where too few are free.
+ */
+int store_container_insert_gpus(struct store *s, struct container *c, int64_t total,
+                                struct error *err);
+
 /* The container with this id, whoever owns it, also while it is being removed. Errors:
  * ERR_NOT_FOUND. */
 int store_container_get(struct store *s, const char *id, struct container *ret, struct error *err);

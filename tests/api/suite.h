@@ -16,5 +16,6 @@ int suite_limits(void);
 int suite_processes(void);
 int suite_engine(void);
 int suite_cleanup(void);
+int suite_gpu(void);
 
 #endif
