@@ -73,7 +73,11 @@ $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
-$(BUILD)/tests/api-tests: $(API_OBJ) $(OBJ)
+$(BUILD)/tests/nvml-double.so: tests/doubles/nvml.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -O2 -fPIC -shared -o $@ $<
+
+$(BUILD)/tests/api-tests: $(API_OBJ) $(OBJ) | $(BUILD)/tests/nvml-double.so
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
 $(BUILD)/tests/bench/bench: $(BENCH_OBJ) $(OBJ)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/gpu.h"
 #include "backend/store/store.h"
 
 enum { LOCK_WAIT_MS = 130000 }; /* longer than the slowest engine call that a holder makes */
@@ -16,6 +17,7 @@ container_engine_spec(const struct container *c)
         .uid = c->uid,
         .workspace_access = c->workspace_access,
         .limits = c->limits,
+        .gpu_mask = c->gpu_mask,
     };
 
     snprintf(spec.id, sizeof(spec.id), "%s", c->id);
@@ -91,7 +93,7 @@ create(struct backend *b, struct store *store, const struct container *plan, jso
     c.worker = b->context->worker_id;
     c.created_at_ms = time_now_ms();
     c.last_used_at_ms = c.created_at_ms;
-    r = store_container_insert(store, &c, err);
+    r = c.gpus > 0 ? gpu_insert(b, &c, err) : store_container_insert(store, &c, err);
     if (r == 0)
         r = make(b, store, &c, err);
     return r < 0 ? r : store_container_get(store, c.id, ret, err);

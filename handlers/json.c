@@ -38,8 +38,7 @@ json_spelled(const char *const *names, int value)
     return value > 0 ? json_string(names[value - 1]) : json_null();
 }
 
-/* A measured figure, to one decimal. */
-static json_t *
+json_t *
 json_figure(double value)
 {
     return json_real(round(value * 10) / 10);

@@ -20,6 +20,9 @@ json_t *json_time(int64_t ms);
 /* The spelling of an enum's value. */
 json_t *json_spelled(const char *const *names, int value);
 
+/* A measured figure, to one decimal. */
+json_t *json_figure(double value);
+
 json_t *json_limits(const struct limits *limits);
 
 /* A container and what it uses now; @disk_bytes < 0: not measured (lists), and left out. */

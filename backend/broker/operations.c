@@ -54,6 +54,7 @@ broker_info(struct broker *b, struct docker *d, struct engine_info *ret, struct 
     snprintf(ret->version, sizeof(ret->version), "%s", info.version);
     snprintf(ret->storage_driver, sizeof(ret->storage_driver), "%s", info.storage_driver);
     snprintf(ret->cgroup_version, sizeof(ret->cgroup_version), "%s", info.cgroup_version);
+    snprintf(ret->gpu_runtime, sizeof(ret->gpu_runtime), "%s", info.gpu_runtime);
     for (size_t i = 0; i < ENGINE_RUNTIMES_MAX; i++)
         snprintf(ret->runtimes[i], sizeof(ret->runtimes[i]), "%s", info.runtimes[i]);
     return 0;
@@ -85,6 +86,21 @@ limits_sane(const struct limits *l)
            l->max_processes <= 100000;
 }
 
+/* Whether a tier or a template asks for as many GPUs as @mask has. */
+static bool
+gpus_known(const struct settings *s, int64_t mask)
+{
+    const struct template_entry *templates = s->templates.items;
+    const struct tier *tiers = s->tiers.items;
+    int64_t most = 0;
+
+    for (size_t i = 0; i < s->templates.count; i++)
+        most = templates[i].gpus > most ? templates[i].gpus : most;
+    for (size_t i = 0; i < s->tiers.count; i++)
+        most = tiers[i].gpus > most ? tiers[i].gpus : most;
+    return mask >= 0 && __builtin_popcountll((unsigned long long)mask) <= most;
+}
+
 int
 broker_check_spec(struct broker *b, const struct engine_spec *spec, bool create, struct error *err)
 {
@@ -100,6 +116,8 @@ broker_check_spec(struct broker *b, const struct engine_spec *spec, bool create,
     if (spec->workspace_access < ACCESS_NONE || spec->workspace_access > ACCESS_RW ||
         !limits_sane(&spec->limits))
         return error_set(err, ERR_VALIDATION, "the broker does not accept these limits");
+    if (create && !gpus_known(s, spec->gpu_mask))
+        return error_set(err, ERR_VALIDATION, "the broker knows nobody who gets so many GPUs");
     if (create && !known_to_settings(b, spec->image, spec->runtime))
         return error_set(err, ERR_VALIDATION, "the broker knows no such image or runtime");
     return 0;
@@ -133,6 +151,8 @@ create(struct broker *b, struct docker *d, const struct engine_spec *spec,
         .memory_mb = spec->limits.memory_mb,
         .pids_limit = spec->limits.max_processes + GUEST_RESERVED_TASKS,
         .disk_mb = info->storage_opt_size ? spec->limits.disk_mb : 0,
+        .gpu_mask = spec->gpu_mask,
+        .gpu_runtime = info->gpu_runtime,
         .cgroup_v1 = strcmp(info->cgroup_version, "1") == 0,
     };
     int r;

@@ -36,6 +36,7 @@ struct docker_info {
     char cgroup_version[4];  /* "1" or "2" */
     char runtimes[8][32];    /* names, "" beyond the last */
     char runc_version[64];
+    char gpu_runtime[8];     /* how GPUs are given out: "nvidia", "cdi" or "" */
     bool storage_opt_size;   /* the driver can limit a container's disk (btrfs, zfs) */
 };
 
@@ -55,6 +56,8 @@ struct docker_create {
     int64_t memory_mb;
     int64_t pids_limit;       /* of the whole container */
     int64_t disk_mb;          /* 0: the driver cannot limit it */
+    int64_t gpu_mask;         /* bit N: it gets GPU N; 0: none */
+    const char *gpu_runtime;  /* as in docker_info; unused without GPUs */
     bool cgroup_v1;           /* the engine's host has cgroup v1 */
 };
 

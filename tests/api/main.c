@@ -24,6 +24,8 @@ static const struct {
     {"container-lists", suite_container_lists},
     {"scopes", suite_scopes},
     {"audit", suite_audit},
+    {"cleanup", suite_cleanup},
+    {"gpu", suite_gpu},
     {"errors", suite_errors},
     {"identity", suite_identity},
     {"limits", suite_limits},
