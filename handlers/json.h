@@ -23,6 +23,9 @@ json_t *json_limits(const struct limits *limits);
 json_t *json_container(const struct container *c, const struct engine_stats *stats,
                        int64_t disk_bytes);
 
+/* A snapshot; its size in MB, to one decimal. */
+json_t *json_snapshot(const struct snapshot *s);
+
 json_t *json_audit_entry(const struct audit_entry *e);
 
 /*

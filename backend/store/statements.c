@@ -12,6 +12,9 @@
     "started_at, finished_at, duration_ms, cpu_ms, exit_code, signal, stdout_bytes, "              \
     "stderr_bytes, request_id, worker, hash, details, max_memory_kib, background, output_cap"
 
+#define SNAPSHOT_COLUMNS                                                                           \
+    "seq, id, container_id, owner, name, status, worker, size_bytes, created_at"
+
 /* clang-format off */
 const char *const statement_sql[STMT_COUNT] = {
     [STMT_BEGIN] = "BEGIN IMMEDIATE",
@@ -53,6 +56,22 @@ const char *const statement_sql[STMT_COUNT] = {
     [STMT_CONTAINER_DELETE] = "DELETE FROM container WHERE id = ?1",
     [STMT_CONTAINER_COUNT] =
         "UPDATE container SET last_used_at = ?2, executions_count = executions_count + 1 WHERE id = ?1",
+
+    [STMT_SNAPSHOT_COUNT] =
+        "SELECT COUNT(*) FROM snapshot WHERE container_id = ?1 AND status <> 'removing'",
+    [STMT_SNAPSHOT_INSERT] =
+        "INSERT INTO snapshot (id, container_id, owner, name, status, worker, size_bytes, created_at) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [STMT_SNAPSHOT_GET] =
+        "SELECT " SNAPSHOT_COLUMNS " FROM snapshot WHERE container_id = ?1 AND id = ?2",
+    [STMT_SNAPSHOT_LIST] =
+        "SELECT " SNAPSHOT_COLUMNS " FROM snapshot "
+        "WHERE (?1 IS NULL OR container_id = ?1) AND (?2 IS NULL OR status = ?2) "
+        "AND (?3 = 0 OR seq < ?3) ORDER BY seq DESC LIMIT iif(?4 = 0, -1, ?4)",
+    [STMT_SNAPSHOT_READY] =
+        "UPDATE snapshot SET status = 'ready', size_bytes = ?2 WHERE id = ?1 AND status = 'creating'",
+    [STMT_SNAPSHOT_REMOVING] = "UPDATE snapshot SET status = 'removing' WHERE id = ?1",
+    [STMT_SNAPSHOT_DELETE] = "DELETE FROM snapshot WHERE id = ?1",
 
     [STMT_COUNTS] =
         "SELECT (SELECT COUNT(*) FROM container WHERE status <> 'removing'), "
