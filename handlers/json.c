@@ -97,6 +97,14 @@ json_details(const struct audit_entry *e)
 }
 
 json_t *
+json_snapshot(const struct snapshot *s)
+{
+    return json_pack("{s:s, s:s, s:s, s:o, s:o}", "id", s->id, "container_id", s->container_id,
+                     "name", s->name, "created_at", json_time(s->created_at_ms), "size_mb",
+                     json_figure((double)s->size_bytes / (1 << 20)));
+}
+
+json_t *
 json_audit_entry(const struct audit_entry *e)
 {
     json_auto_t *details = json_details(e);

@@ -29,6 +29,9 @@ json_t *json_limits(const struct limits *limits);
 json_t *json_container(const struct container *c, const struct engine_stats *stats,
                        int64_t disk_bytes);
 
+/* A snapshot; its size in MB, to one decimal. */
+json_t *json_snapshot(const struct snapshot *s);
+
 json_t *json_audit_entry(const struct audit_entry *e);
 
 /* @len bytes as text if they are UTF-8, else as base64 (RFC 4648, with padding); *ret_encoding says

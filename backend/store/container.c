@@ -5,8 +5,6 @@
 
 #include "backend/store/internal.h"
 
-enum { LIST_GROWTH = 64 };
-
 static void
 bind_container(sqlite3_stmt *st, const struct container *c)
 {
@@ -172,39 +170,35 @@ store_container_by_scope(struct store *s, const char *scope_key, struct containe
     return get_one(s, STMT_CONTAINER_BY_SCOPE, scope_key, ret, err);
 }
 
+static int
+read_row(sqlite3_stmt *st, void *record, struct error *err)
+{
+    return read_container(st, record, err);
+}
+
+static void
+done_record(void *record)
+{
+    container_done(record);
+}
+
+static const struct row_kind container_rows = {
+    .size = sizeof(struct container),
+    .read = read_row,
+    .done = done_record,
+};
+
 /* Read every row of @st into an array. */
 static int
 read_all(struct store *s, sqlite3_stmt *st, struct container **ret, size_t *ret_count,
          struct error *err)
 {
-    struct container *list = NULL;
-    size_t count = 0;
-    int rc, r = 0;
+    void *list = NULL;
+    int r = stmt_read_all(s, st, &container_rows, &list, ret_count, err);
 
-    while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-        if (count % LIST_GROWTH == 0) {
-            struct container *more = realloc(list, (count + LIST_GROWTH) * sizeof(*list));
-
-            if (!more) {
-                r = error_errno(err, ENOMEM, "list of containers");
-                break;
-            }
-            list = more;
-        }
-        r = read_container(st, &list[count], err);
-        if (r < 0)
-            break;
-        count++;
-    }
-    if (r == 0 && rc != SQLITE_DONE)
-        r = store_fail(s, err);
-    if (r < 0) {
-        store_container_list_free(list, count);
-        return r;
-    }
-    *ret = list;
-    *ret_count = count;
-    return 0;
+    if (r == 0)
+        *ret = list;
+    return r;
 }
 
 int

@@ -19,6 +19,8 @@
     "AND MAX(last_used_at, COALESCE(started_at, 0)) <= ?1 "                                        \
     "AND NOT EXISTS (SELECT 1 FROM audit a "                                                       \
     "                WHERE a.status = 'running' AND +a.container_id = container.id)"
+#define SNAPSHOT_COLUMNS                                                                           \
+    "seq, id, container_id, owner, name, status, worker, size_bytes, created_at"
 
 /* clang-format off */
 const char *const statement_sql[STMT_COUNT] = {
@@ -73,6 +75,21 @@ const char *const statement_sql[STMT_COUNT] = {
         "UPDATE container SET status = 'removing', scope_key = NULL WHERE id = ?2 AND " IS_IDLE,
     [STMT_IDLE_STOPPED] =
         "UPDATE container SET status = 'stopped' WHERE id = ?2 AND status = 'running' AND " IS_IDLE,
+    [STMT_SNAPSHOT_COUNT] =
+        "SELECT COUNT(*) FROM snapshot WHERE container_id = ?1 AND status <> 'removing'",
+    [STMT_SNAPSHOT_INSERT] =
+        "INSERT INTO snapshot (id, container_id, owner, name, status, worker, size_bytes, created_at) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [STMT_SNAPSHOT_GET] =
+        "SELECT " SNAPSHOT_COLUMNS " FROM snapshot WHERE container_id = ?1 AND id = ?2",
+    [STMT_SNAPSHOT_LIST] =
+        "SELECT " SNAPSHOT_COLUMNS " FROM snapshot "
+        "WHERE (?1 IS NULL OR container_id = ?1) AND (?2 IS NULL OR status = ?2) "
+        "AND (?3 = 0 OR seq < ?3) ORDER BY seq DESC LIMIT iif(?4 = 0, -1, ?4)",
+    [STMT_SNAPSHOT_READY] =
+        "UPDATE snapshot SET status = 'ready', size_bytes = ?2 WHERE id = ?1 AND status = 'creating'",
+    [STMT_SNAPSHOT_REMOVING] = "UPDATE snapshot SET status = 'removing' WHERE id = ?1",
+    [STMT_SNAPSHOT_DELETE] = "DELETE FROM snapshot WHERE id = ?1",
 
     [STMT_COUNTS] =
         "SELECT (SELECT COUNT(*) FROM container WHERE status <> 'removing'), "

@@ -99,7 +99,7 @@ int store_container_status(struct store *s, const char *id, enum container_statu
 /* Mark it as being removed, and free its scope key for a successor. Missing is fine. */
 int store_container_removing(struct store *s, const char *id, struct error *err);
 
-/* Forget it. Missing is fine. */
+/* Forget it and its snapshots. Missing is fine. */
 int store_container_delete(struct store *s, const char *id, struct error *err);
 
 /* Whether there is a row of this container, owned or in the pool. */
@@ -119,6 +119,31 @@ int store_idle_removing(struct store *s, const char *id, int64_t before_ms, bool
                         struct error *err);
 int store_idle_stopped(struct store *s, const char *id, int64_t before_ms, bool *ret,
                        struct error *err);
+
+/*
+ * Insert @snapshot as it stands. Errors: ERR_QUOTA_EXCEEDED if its container has @max already, those
+ * being removed left out.
+ */
+int store_snapshot_insert(struct store *s, const struct snapshot *snapshot, int64_t max,
+                          struct error *err);
+
+/* The snapshot @id of the container, in any state. Errors: ERR_NOT_FOUND. */
+int store_snapshot_get(struct store *s, const char *container_id, const char *id,
+                       struct snapshot *ret, struct error *err);
+
+/* The snapshots that @filter lets through, newest first. *ret is an array of *ret_count that the
+ * caller frees. */
+int store_snapshot_list(struct store *s, const struct snapshot_filter *filter,
+                        struct snapshot **ret, size_t *ret_count, struct error *err);
+
+/* Note that it is made, and what it takes. Errors: ERR_NOT_FOUND if it is not being made. */
+int store_snapshot_ready(struct store *s, const char *id, int64_t size_bytes, struct error *err);
+
+/* Mark it as being removed. Missing is fine. */
+int store_snapshot_removing(struct store *s, const char *id, struct error *err);
+
+/* Forget it. Missing is fine. */
+int store_snapshot_delete(struct store *s, const char *id, struct error *err);
 
 /* How many containers of @owner (NULL: of everybody) there are, and executions running and since
  * @since_ms. */

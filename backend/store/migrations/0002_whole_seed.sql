@@ -28,7 +28,7 @@ CREATE TABLE chain_gap (
 CREATE TABLE snapshot (
     seq          INTEGER PRIMARY KEY AUTOINCREMENT,
     id           TEXT NOT NULL UNIQUE,
-    container_id TEXT NOT NULL REFERENCES container (id),
+    container_id TEXT NOT NULL REFERENCES container (id) ON DELETE CASCADE,
     owner        TEXT NOT NULL,
     name         TEXT NOT NULL,
     status       TEXT NOT NULL CHECK (status IN ('creating', 'ready', 'removing')),
