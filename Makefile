@@ -8,7 +8,7 @@ WERROR    ?= -Werror
 
 CC       ?= gcc
 MUSL_CC  ?= musl-gcc
-PKGS     := libcurl jansson sqlite3 yaml-0.1 libsodium
+PKGS     := libcurl jansson sqlite3 yaml-0.1 libsodium libarchive
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
             -Wformat=2 -Wcast-qual -Wwrite-strings -Wvla -Wundef -Wswitch-enum $(WERROR)
 BASE     := -std=c11 -D_GNU_SOURCE -I. -fno-common -g $(WARNINGS)
