@@ -16,10 +16,13 @@ static const struct {
     const char *name;
     int (*run)(void);
 } suites[] = {
-    {"config", suite_config},         {"status", suite_status},     {"execute", suite_execute},
-    {"containers", suite_containers}, {"scopes", suite_scopes},     {"audit", suite_audit},
-    {"errors", suite_errors},         {"identity", suite_identity}, {"limits", suite_limits},
-    {"processes", suite_processes},   {"engine", suite_engine},
+    {"config", suite_config},       {"status", suite_status},
+    {"execute", suite_execute},     {"containers", suite_containers},
+    {"scopes", suite_scopes},       {"audit", suite_audit},
+    {"errors", suite_errors},       {"identity", suite_identity},
+    {"limits", suite_limits},       {"stream", suite_stream},
+    {"output", suite_output},       {"background", suite_background},
+    {"processes", suite_processes}, {"engine", suite_engine},
 };
 
 static bool
