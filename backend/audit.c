@@ -1,9 +1,8 @@
 /* Reading the audit log: see audit.h. */
 #include "backend/audit.h"
 
-#include <string.h>
-
 #include "backend/background.h"
+#include "backend/list.h"
 #include "backend/store/store.h"
 
 void
@@ -17,25 +16,22 @@ int
 audit_list(struct backend *b, const struct caller *caller, const struct audit_filter *filter,
            struct audit_page *ret, struct error *err)
 {
-    const char *owner = caller_owner(caller);
     struct audit_filter narrowed = *filter;
     struct audit_page page = {0};
     struct store *store = NULL;
     int r;
 
-    if (owner && filter->owner && strcmp(owner, filter->owner) != 0) {
-        *ret = page; /* others' entries do not exist */
+    if (!list_narrow(caller, &narrowed.owner)) {
+        *ret = page;
         return 0;
     }
-    if (owner)
-        narrowed.owner = owner;
-    narrowed.limit = filter->limit + 1; /* one more tells whether there is a next page */
+    narrowed.limit = list_to_read(filter->limit);
     r = backend_store(b, &store, err);
     if (r == 0)
         r = store_audit_list(store, &narrowed, &page.items, &page.count, err);
     if (r < 0)
         return r;
-    if (page.items && (int64_t)page.count > filter->limit) {
+    if (page.items && list_goes_on(page.count, filter->limit)) {
         audit_entry_done(&page.items[--page.count]);
         page.next = page.items[page.count - 1].seq;
     }

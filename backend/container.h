@@ -61,6 +61,19 @@ int container_remove(struct backend *b, const struct caller *caller, const char 
  * janitor). */
 int container_discard(struct backend *b, const char *id, struct error *err);
 
+/*
+ * Take the container's lock, which whoever changes it holds until its row says how it is then.
+ * shared_unlock() gives it back. Errors: ERR_OVERLOADED after 130 s.
+ */
+int container_lock(struct backend *b, const char *id, pthread_mutex_t **ret, struct error *err);
+
+/*
+ * Give @c, whose lock the caller holds, the files of its snapshot, running; its commands are
+ * killed. A failure leaves it as it was. Errors: those of engine_rollback().
+ */
+int container_roll_back(struct backend *b, const struct container *c, const char *snapshot_id,
+                        struct error *err);
+
 /* What the engine is told of @c. */
 struct engine_spec container_engine_spec(const struct container *c);
 

@@ -10,7 +10,9 @@
 #include "backend/background.h"
 #include "backend/container.h"
 #include "backend/engine.h"
+#include "backend/idle.h"
 #include "backend/log.h"
+#include "backend/snapshot.h"
 #include "backend/store/store.h"
 
 enum {
@@ -28,6 +30,10 @@ struct pass {
     size_t found_count;
     struct container *rows;
     size_t row_count;
+    char (*images)[SNAPSHOT_ID_SIZE]; /* of snapshots, in the engine; listed before the rows */
+    size_t image_count;
+    struct snapshot *snapshots;
+    size_t snapshot_count;
 };
 
 /* Close the audit rows of executions whose worker has died: nobody else will. Those in the
@@ -72,15 +78,6 @@ find(const struct pass *p, const char *id)
     return NULL;
 }
 
-static bool
-has_row(const struct pass *p, const char *id)
-{
-    for (size_t i = 0; i < p->row_count; i++)
-        if (strcmp(p->rows[i].id, id) == 0)
-            return true;
-    return false;
-}
-
 /* Remove what the engine or the disk has and no row knows. */
 static int
 remove_strays(struct pass *p, struct error *err)
@@ -88,7 +85,10 @@ remove_strays(struct pass *p, struct error *err)
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < p->found_count; i++) {
-        if (has_row(p, p->found[i].id))
+        bool known = true;
+
+        r = store_container_known(p->store, p->found[i].id, &known, err);
+        if (r < 0 || known)
             continue;
         r = engine_remove(p->backend->engine, p->found[i].id, err);
         if (r == 0)
@@ -113,23 +113,13 @@ abandoned(const struct pass *p, const struct container *c, bool *ret, struct err
     return r < 0 ? r : 0;
 }
 
-/* The row says `running`, the engine says otherwise: look again under the lock, and believe the
- * engine. */
+/* The row says `running`: where the engine says otherwise, believe it. */
 static int
-settle(struct pass *p, const struct container *c, struct error *err)
+believe_engine(struct pass *p, const struct container *c, struct error *err)
 {
-    _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
     struct engine_container now = {0};
-    struct container row = {0};
-    int r;
+    int r = engine_inspect(p->backend->engine, c->id, &now, err);
 
-    r = shared_lock(p->backend->context->shared, SHARED_LOCK_CONTAINER, c->id, 1000, &lock, err);
-    if (r == 0)
-        r = store_container_get(p->store, c->id, &row, err);
-    container_done(&row);
-    if (r < 0 || row.status != CONTAINER_RUNNING)
-        return r;
-    r = engine_inspect(p->backend->engine, c->id, &now, err);
     if (r == -ENOENT) {
         error_clear(err);
         log_info("container %s is gone from the engine", c->id);
@@ -139,6 +129,25 @@ settle(struct pass *p, const struct container *c, struct error *err)
         return r;
     log_info("container %s has stopped by itself", c->id);
     return store_container_status(p->store, c->id, CONTAINER_STOPPED, 0, err);
+}
+
+/* Row and engine do not agree whether the container runs: look again under the lock. */
+static int
+settle(struct pass *p, const struct container *c, struct error *err)
+{
+    _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
+    struct container row = {0};
+    int r;
+
+    r = shared_lock(p->backend->context->shared, SHARED_LOCK_CONTAINER, c->id, 1000, &lock, err);
+    if (r == 0)
+        r = store_container_get(p->store, c->id, &row, err);
+    container_done(&row);
+    if (r < 0)
+        return r;
+    if (row.status == CONTAINER_STOPPED) /* whoever started it has died before it was noted */
+        return engine_stop(p->backend->engine, c->id, err);
+    return row.status == CONTAINER_RUNNING ? believe_engine(p, c, err) : 0;
 }
 
 /* Where the storage driver has no limit of its own, a container over its disk limit is stopped. */
@@ -169,6 +178,16 @@ tidy_spools(struct pass *p, const struct container *c)
         log_debug("spools of container %s stay: %s (%s)", c->id, err.msg, err.detail);
 }
 
+/* Whether the row says that the container runs, and the engine that it does not, or the other way
+ * round. */
+static bool
+disagree(const struct container *c, const struct engine_container *e)
+{
+    bool runs = e && e->running;
+
+    return (c->status == CONTAINER_RUNNING && !runs) || (c->status == CONTAINER_STOPPED && runs);
+}
+
 static int
 tend_rows(struct pass *p, struct error *err)
 {
@@ -185,12 +204,51 @@ tend_rows(struct pass *p, struct error *err)
         if (nobodys) {
             r = container_discard(p->backend, c->id, err);
             log_info("container %s was abandoned and is removed", c->id);
-        } else if (c->status == CONTAINER_RUNNING && (!e || !e->running)) {
+        } else if (disagree(c, e)) {
             r = settle(p, c, err);
         } else if (c->status == CONTAINER_RUNNING) {
             tidy_spools(p, c);
             r = watch_disk(p, c, e, err);
+        } else if (c->status == CONTAINER_STOPPED && e && e->running) {
+            r = idle_finish_stop(p->backend, c->id, err);
         }
+    }
+    return r;
+}
+
+/* Finish the removal of snapshots, and undo those whose worker has died while it made them. */
+static int
+tend_snapshots(struct pass *p, struct error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < p->snapshot_count; i++) {
+        const struct snapshot *s = &p->snapshots[i];
+
+        if (s->status == SNAPSHOT_READY ||
+            (s->status == SNAPSHOT_CREATING &&
+             shared_worker_alive(p->backend->context->shared, s->worker)))
+            continue;
+        r = snapshot_discard(p->backend, s->id, err);
+        if (r == 0)
+            log_info("snapshot %s was abandoned and is removed", s->id);
+    }
+    return r;
+}
+
+/* Remove images of snapshots that no row knows, as far as no container stands on them. */
+static int
+remove_stray_images(struct pass *p, struct error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < p->image_count; i++) {
+        bool known = false;
+
+        for (size_t j = 0; j < p->snapshot_count && !known; j++)
+            known = strcmp(p->images[i], p->snapshots[j].id) == 0;
+        if (!known)
+            r = engine_snapshot_remove(p->backend->engine, p->images[i], err);
     }
     return r;
 }
@@ -202,9 +260,10 @@ list_engine(struct pass *p, struct error *err)
     struct engine_info info;
     int r = engine_info(p->backend->engine, &info, err);
 
+    if (r == 0)
+        r = engine_list(p->backend->engine, !info.disk_enforced, &p->found, &p->found_count, err);
     return r < 0 ? r
-                 : engine_list(p->backend->engine, !info.disk_enforced, &p->found, &p->found_count,
-                               err);
+                 : engine_snapshot_list(p->backend->engine, &p->images, &p->image_count, err);
 }
 
 /*
@@ -214,6 +273,7 @@ list_engine(struct pass *p, struct error *err)
 int
 janitor_pass(struct backend *b, struct error *err)
 {
+    const struct snapshot_filter all = {0};
     struct pass p = {.backend = b};
     struct error later = {0};
     int r, engine;
@@ -229,10 +289,20 @@ janitor_pass(struct backend *b, struct error *err)
     if (engine == 0)
         engine = store_container_all(p.store, &p.rows, &p.row_count, &later);
     if (engine == 0)
+        engine = store_snapshot_list(p.store, &all, &p.snapshots, &p.snapshot_count, &later);
+    if (engine == 0)
         engine = remove_strays(&p, &later);
     if (engine == 0)
         engine = tend_rows(&p, &later);
+    if (engine == 0)
+        engine = tend_snapshots(&p, &later);
+    if (engine == 0)
+        engine = remove_stray_images(&p, &later);
+    if (engine == 0)
+        engine = idle_tend(b, &later);
     free(p.found);
+    free(p.images);
+    free(p.snapshots);
     store_container_list_free(p.rows, p.row_count);
     backend_end(b);
     if (engine < 0)

@@ -38,8 +38,7 @@ json_spelled(const char *const *names, int value)
     return value > 0 ? json_string(names[value - 1]) : json_null();
 }
 
-/* A measured figure, to one decimal. */
-static json_t *
+json_t *
 json_figure(double value)
 {
     return json_real(round(value * 10) / 10);
@@ -95,6 +94,14 @@ json_details(const struct audit_entry *e)
     json_t *details = e->details ? json_loads(e->details, 0, NULL) : NULL;
 
     return details ? details : json_object();
+}
+
+json_t *
+json_snapshot(const struct snapshot *s)
+{
+    return json_pack("{s:s, s:s, s:s, s:o, s:o}", "id", s->id, "container_id", s->container_id,
+                     "name", s->name, "created_at", json_time(s->created_at_ms), "size_mb",
+                     json_figure((double)s->size_bytes / (1 << 20)));
 }
 
 json_t *

@@ -20,11 +20,17 @@ json_t *json_time(int64_t ms);
 /* The spelling of an enum's value. */
 json_t *json_spelled(const char *const *names, int value);
 
+/* A measured figure, to one decimal. */
+json_t *json_figure(double value);
+
 json_t *json_limits(const struct limits *limits);
 
 /* A container and what it uses now; @disk_bytes < 0: not measured (lists), and left out. */
 json_t *json_container(const struct container *c, const struct engine_stats *stats,
                        int64_t disk_bytes);
+
+/* A snapshot; its size in MB, to one decimal. */
+json_t *json_snapshot(const struct snapshot *s);
 
 json_t *json_audit_entry(const struct audit_entry *e);
 

@@ -8,8 +8,6 @@
 
 #include "backend/store/internal.h"
 
-enum { LIST_GROWTH = 64 };
-
 static int
 insert(struct store *s, const struct audit_entry *e, struct error *err)
 {
@@ -292,51 +290,39 @@ bind_filter(sqlite3_stmt *st, const struct audit_filter *f)
     sqlite3_bind_int64(st, 11, f->limit);
 }
 
-/* Every row of @st, which is bound, in a new array. */
 static int
-read_entries(struct store *s, sqlite3_stmt *st, struct audit_entry **ret, size_t *ret_count,
-             struct error *err)
+read_row(sqlite3_stmt *st, void *record, struct error *err)
 {
-    struct audit_entry *list = NULL;
-    size_t count = 0;
-    int rc, r = 0;
-
-    while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-        if (count % LIST_GROWTH == 0) {
-            struct audit_entry *more = realloc(list, (count + LIST_GROWTH) * sizeof(*list));
-
-            if (!more) {
-                r = error_errno(err, ENOMEM, "list of audit entries");
-                break;
-            }
-            list = more;
-        }
-        r = read_entry(st, &list[count], err);
-        if (r < 0)
-            break;
-        count++;
-    }
-    if (r == 0 && rc != SQLITE_DONE)
-        r = store_fail(s, err);
-    if (r < 0) {
-        store_audit_list_free(list, count);
-        return r;
-    }
-    *ret = list;
-    *ret_count = count;
-    return 0;
+    return read_entry(st, record, err);
 }
+
+static void
+done_record(void *record)
+{
+    audit_entry_done(record);
+}
+
+static const struct row_kind audit_rows = {
+    .size = sizeof(struct audit_entry),
+    .read = read_row,
+    .done = done_record,
+};
 
 int
 store_audit_list(struct store *s, const struct audit_filter *filter, struct audit_entry **ret,
                  size_t *ret_count, struct error *err)
 {
     _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_AUDIT_LIST, err);
+    void *list = NULL;
+    int r;
 
     if (!st)
         return -EIO;
     bind_filter(st, filter);
-    return read_entries(s, st, ret, ret_count, err);
+    r = stmt_read_all(s, st, &audit_rows, &list, ret_count, err);
+    if (r == 0)
+        *ret = list;
+    return r;
 }
 
 int
@@ -344,13 +330,18 @@ store_background_running(struct store *s, const char *container_id, int64_t afte
                          struct audit_entry **ret, size_t *ret_count, struct error *err)
 {
     _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_BACKGROUND_RUNNING, err);
+    void *list = NULL;
+    int r;
 
     if (!st)
         return -EIO;
     stmt_bind_text(st, 1, container_id);
     sqlite3_bind_int64(st, 2, after);
     sqlite3_bind_int64(st, 3, limit);
-    return read_entries(s, st, ret, ret_count, err);
+    r = stmt_read_all(s, st, &audit_rows, &list, ret_count, err);
+    if (r == 0)
+        *ret = list;
+    return r;
 }
 
 int

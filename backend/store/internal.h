@@ -51,6 +51,21 @@ void column_copy(sqlite3_stmt *st, int column, char *buf, size_t size);
 /* The value of an enum by its spelling in a text column; 0 if it is none of @names. */
 int column_enum(sqlite3_stmt *st, int column, const char *const *names);
 
+/* Insert the row of @c, inside a transaction. Errors: ERR_CONFLICT if its scope key is taken. */
+int container_insert(struct store *s, const struct container *c, struct error *err);
+
+/* How the rows of one kind become records. */
+struct row_kind {
+    size_t size; /* bytes of a record */
+    /* Fill in a record from the row that @st stands at; a failure leaves nothing in it. */
+    int (*read)(sqlite3_stmt *st, void *record, struct error *err);
+    void (*done)(void *record); /* free what a record owns; NULL: nothing */
+};
+
+/* Read every row of @st into an array, the caller's. On failure nothing is left. */
+int stmt_read_all(struct store *s, sqlite3_stmt *st, const struct row_kind *kind, void **ret,
+                  size_t *ret_count, struct error *err);
+
 /* Begin a write transaction. @synced: its commit must survive a power cut. */
 int store_tx_begin(struct store *s, bool synced, struct store_tx *tx, struct error *err);
 

@@ -5,6 +5,7 @@
 
 const char *const container_status_names[] = {"creating", "running",  "stopped",
                                               "failed",   "removing", NULL};
+const char *const snapshot_status_names[] = {"creating", "ready", "removing", NULL};
 const char *const audit_kind_names[] = {"execution", "change", "network", NULL};
 const char *const audit_status_names[] = {"running",     "completed",  "failed",
                                           "timed_out",   "oom_killed", "killed",

@@ -50,7 +50,8 @@ struct container {
     enum network network;
     enum access workspace_access;
     struct limits limits;
-    int64_t gpus;
+    int64_t gpus;     /* how many it needs */
+    int64_t gpu_mask; /* bit N: it has GPU N; NVML's and Docker's index */
     char *labels; /* owned: a JSON object; NULL stands for {} */
     enum container_status status;
     uint64_t worker; /* that makes it, or, for a one-shot, uses it */
@@ -150,6 +151,31 @@ struct audit_output {
 };
 
 void audit_output_done(struct audit_output *o);
+
+enum snapshot_status { SNAPSHOT_CREATING = 1, SNAPSHOT_READY, SNAPSHOT_REMOVING };
+
+/* Spellings, NULL-terminated; index = value - 1. */
+extern const char *const snapshot_status_names[];
+
+struct snapshot {
+    int64_t seq; /* the order of creation, set by the store */
+    char id[SNAPSHOT_ID_SIZE];
+    char container_id[CONTAINER_ID_SIZE];
+    char owner[OWNER_SIZE];
+    char name[NAME_SIZE]; /* text of the owner's */
+    enum snapshot_status status;
+    uint64_t worker;    /* that makes it */
+    int64_t size_bytes; /* that it takes by itself; 0 until ready */
+    int64_t created_at_ms;
+};
+
+/* What a list of snapshots is narrowed to. NULL and 0 do not narrow. */
+struct snapshot_filter {
+    const char *container_id;
+    int status;     /* enum snapshot_status */
+    int64_t before; /* seq: only older ones */
+    int64_t limit;
+};
 
 /* For GET status and whoami. */
 struct counts {

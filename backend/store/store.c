@@ -13,6 +13,7 @@
 #include "backend/store/migrations.h"
 
 enum {
+    LIST_GROWTH = 64, /* records at a time */
     WRITER_WAIT_MS = 5000,
     BUSY_WAIT_MS = 5000,
     WAL_CHECKPOINT_PAGES = 4096,   /* 16 MiB: some 250 executions */
@@ -67,6 +68,47 @@ int
 stmt_run(struct store *s, sqlite3_stmt *st, struct error *err)
 {
     return sqlite3_step(st) == SQLITE_DONE ? 0 : store_fail(s, err);
+}
+
+static void
+free_records(const struct row_kind *kind, void *list, size_t count)
+{
+    for (size_t i = 0; kind->done && i < count; i++)
+        kind->done((char *)list + i * kind->size);
+    free(list);
+}
+
+int
+stmt_read_all(struct store *s, sqlite3_stmt *st, const struct row_kind *kind, void **ret,
+              size_t *ret_count, struct error *err)
+{
+    char *list = NULL;
+    size_t count = 0;
+    int rc, r = 0;
+
+    while (r == 0 && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        if (count % LIST_GROWTH == 0) {
+            char *more = reallocarray(list, count + LIST_GROWTH, kind->size);
+
+            if (!more) {
+                r = error_errno(err, ENOMEM, "list of records");
+                break;
+            }
+            list = more;
+        }
+        r = kind->read(st, list + count * kind->size, err);
+        if (r == 0)
+            count++;
+    }
+    if (r == 0 && rc != SQLITE_DONE)
+        r = store_fail(s, err);
+    if (r < 0) {
+        free_records(kind, list, count);
+        return r;
+    }
+    *ret = list;
+    *ret_count = count;
+    return 0;
 }
 
 void

@@ -7,6 +7,7 @@ int suite_config(void);
 int suite_status(void);
 int suite_execute(void);
 int suite_containers(void);
+int suite_container_lists(void);
 int suite_scopes(void);
 int suite_audit(void);
 int suite_stream(void);
@@ -17,5 +18,7 @@ int suite_identity(void);
 int suite_limits(void);
 int suite_processes(void);
 int suite_engine(void);
+int suite_cleanup(void);
+int suite_gpu(void);
 
 #endif

@@ -2,6 +2,7 @@
 -- the audit log needs for changes, cleanups and verification.
 
 ALTER TABLE container ADD COLUMN gpus INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE container ADD COLUMN gpu_mask INTEGER NOT NULL DEFAULT 0; -- bit N: it has GPU N
 
 -- What else is known of an entry. `details` of a change is {"before": ..., "after": ...}.
 ALTER TABLE audit ADD COLUMN details TEXT;
@@ -31,7 +32,7 @@ CREATE TABLE chain_gap (
 CREATE TABLE snapshot (
     seq          INTEGER PRIMARY KEY AUTOINCREMENT,
     id           TEXT NOT NULL UNIQUE,
-    container_id TEXT NOT NULL REFERENCES container (id),
+    container_id TEXT NOT NULL REFERENCES container (id) ON DELETE CASCADE,
     owner        TEXT NOT NULL,
     name         TEXT NOT NULL,
     status       TEXT NOT NULL CHECK (status IN ('creating', 'ready', 'removing')),
