@@ -29,6 +29,9 @@ static const struct {
     {"errors", suite_errors},
     {"identity", suite_identity},
     {"limits", suite_limits},
+    {"stream", suite_stream},
+    {"output", suite_output},
+    {"background", suite_background},
     {"processes", suite_processes},
     {"engine", suite_engine},
     /* clang-format on */
