@@ -39,7 +39,7 @@ GUEST_OBJ := $(GUEST_SRC:%.c=$(BUILD)/musl/%.o)
 UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 API_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/api/*.c))
 BENCH_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/*.c))
-THREADED  := $(addprefix $(BUILD)/tests/test_,pool fastcgi settings store shared)
+THREADED  := $(addprefix $(BUILD)/tests/test_,pool fastcgi settings store shared turns)
 TIDY_FILES = $(filter %.c,$(C_FILES))
 C_FILES   := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 

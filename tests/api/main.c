@@ -23,11 +23,13 @@ static const struct {
     {"containers", suite_containers},
     {"container-lists", suite_container_lists},
     {"scopes", suite_scopes},
+    {"snapshots", suite_snapshots},
     {"audit", suite_audit},
     {"errors", suite_errors},
     {"identity", suite_identity},
     {"limits", suite_limits},
     {"processes", suite_processes},
+    {"snapshot-crashes", suite_snapshot_crashes},
     {"engine", suite_engine},
     /* clang-format on */
 };
