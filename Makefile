@@ -8,7 +8,7 @@ WERROR    ?= -Werror
 
 CC       ?= gcc
 MUSL_CC  ?= musl-gcc
-PKGS     := libcurl jansson sqlite3 yaml-0.1 libsodium
+PKGS     := libcurl jansson sqlite3 yaml-0.1 libsodium libarchive
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
             -Wformat=2 -Wcast-qual -Wwrite-strings -Wvla -Wundef -Wswitch-enum $(WERROR)
 BASE     := -std=c11 -D_GNU_SOURCE -I. -fno-common -g $(WARNINGS)
@@ -73,7 +73,11 @@ $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
-$(BUILD)/tests/api-tests: $(API_OBJ) $(OBJ)
+$(BUILD)/tests/nvml-double.so: tests/doubles/nvml.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -O2 -fPIC -shared -o $@ $<
+
+$(BUILD)/tests/api-tests: $(API_OBJ) $(OBJ) | $(BUILD)/tests/nvml-double.so
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
 $(BUILD)/tests/bench/bench: $(BENCH_OBJ) $(OBJ)

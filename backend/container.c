@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/gpu.h"
 #include "backend/store/store.h"
 
 enum { LOCK_WAIT_MS = 130000 }; /* longer than all that a holder does, but snapshots of gigabytes */
@@ -16,6 +17,7 @@ container_engine_spec(const struct container *c)
         .uid = c->uid,
         .workspace_access = c->workspace_access,
         .limits = c->limits,
+        .gpu_mask = c->gpu_mask,
     };
 
     snprintf(spec.id, sizeof(spec.id), "%s", c->id);
@@ -91,7 +93,7 @@ create(struct backend *b, struct store *store, const struct container *plan, jso
     c.worker = b->context->worker_id;
     c.created_at_ms = time_now_ms();
     c.last_used_at_ms = c.created_at_ms;
-    r = store_container_insert(store, &c, err);
+    r = c.gpus > 0 ? gpu_insert(b, &c, err) : store_container_insert(store, &c, err);
     if (r == 0)
         r = make(b, store, &c, err);
     return r < 0 ? r : store_container_get(store, c.id, ret, err);
@@ -160,8 +162,16 @@ container_acquire(struct backend *b, const struct container *plan, json_t *label
     return create(b, store, plan, labels, ret, err);
 }
 
+/* Whether a container in this state is to run again. */
+static bool
+may_revive(const struct container *c, enum revival rule)
+{
+    return c->status == CONTAINER_RUNNING ||
+           (rule == REVIVE_STOPPED_TOO && c->status != CONTAINER_REMOVING);
+}
+
 int
-container_revive(struct backend *b, const struct container *c, struct error *err)
+container_revive(struct backend *b, const struct container *c, enum revival rule, struct error *err)
 {
     _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
     struct container now = {0};
@@ -174,7 +184,7 @@ container_revive(struct backend *b, const struct container *c, struct error *err
     if (r < 0)
         return r;
     r = store_container_get(store, c->id, &now, err);
-    if (r == -ENOENT || (r == 0 && now.status != CONTAINER_RUNNING)) {
+    if (r == -ENOENT || (r == 0 && !may_revive(&now, rule))) {
         error_clear(err);
         r = error_set(err, ERR_CONTAINER_NOT_RUNNING,
                       "the container was stopped or removed meanwhile");
@@ -186,7 +196,7 @@ container_revive(struct backend *b, const struct container *c, struct error *err
 }
 
 bool
-container_ended_on_purpose(struct backend *b, const char *id, int64_t since_ms)
+container_stop_broken(struct backend *b, const char *id, int64_t since_ms)
 {
     _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
     struct container now = {0};

@@ -23,19 +23,23 @@
 int container_acquire(struct backend *b, const struct container *plan, json_t *labels,
                       struct container *ret, bool *ret_created, struct error *err);
 
+/* What becomes of a container that somebody has stopped. */
+enum revival { REVIVE_RUNNING_ONLY, REVIVE_STOPPED_TOO };
+
 /*
  * Make sure that @c, whose guest did not answer, runs: started, or made anew where the engine lost
- * it. Errors: ERR_CONTAINER_NOT_RUNNING if somebody has stopped or removed it meanwhile, and those
- * of engine.h.
+ * it. Errors: ERR_CONTAINER_NOT_RUNNING if somebody has removed it meanwhile, or stopped it and
+ * @rule leaves it at that, and those of engine.h.
  */
-int container_revive(struct backend *b, const struct container *c, struct error *err);
+int container_revive(struct backend *b, const struct container *c, enum revival rule,
+                     struct error *err);
 
 /*
  * The guest of container @id broke off an execution that began at @since_ms. Returns whether
  * somebody meant it to: stopped, restarted or removed the container. Otherwise the guest has gone
  * bad, and the container is stopped in the engine, so that the next execution starts it again.
  */
-bool container_ended_on_purpose(struct backend *b, const char *id, int64_t since_ms);
+bool container_stop_broken(struct backend *b, const char *id, int64_t since_ms);
 
 /* One container. Caller: container_done(). */
 int container_get(struct backend *b, const struct caller *caller, const char *id,

@@ -33,6 +33,7 @@ struct engine_info {
     char storage_driver[ENGINE_NAME_SIZE];
     char cgroup_version[4];
     char runtimes[ENGINE_RUNTIMES_MAX][ENGINE_NAME_SIZE];
+    char gpu_runtime[8]; /* how it gives out GPUs: "nvidia" or "cdi"; "" if it cannot */
     bool disk_enforced; /* the storage driver limits a container's disk */
 };
 
@@ -46,6 +47,7 @@ struct engine_spec {
     int64_t uid; /* and gid, of its commands */
     enum access workspace_access;
     struct limits limits;
+    int64_t gpu_mask; /* bit N: it gets GPU N */
 };
 
 /* A container of this instance that the engine, or a directory of the broker's, knows. */

@@ -2,15 +2,23 @@
 #include "backend/id.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include <sodium.h>
 
-enum { CONTAINER_ID_DIGITS = 12, SNAPSHOT_ID_DIGITS = 12, DAY_MS = 86400000 };
+enum {
+    CONTAINER_ID_DIGITS = 12,
+    AUDIT_ID_DIGITS = 16,
+    SNAPSHOT_ID_DIGITS = 12,
+    DAY_MS = 86400000
+};
 
 static const char container_prefix[] = "container_";
+static const char audit_prefix[] = "exec_";
 static const char snapshot_prefix[] = "snapshot_";
 
 /* Write @prefix and @bytes (at most 8) random bytes in hex; they must fit into @size. */
@@ -34,7 +42,24 @@ id_container(char out[CONTAINER_ID_SIZE])
 void
 id_audit(char out[AUDIT_ID_SIZE])
 {
-    random_id(out, AUDIT_ID_SIZE, "exec_", 8);
+    random_id(out, AUDIT_ID_SIZE, audit_prefix, AUDIT_ID_DIGITS / 2);
+}
+
+uint64_t
+id_audit_number(const char *id)
+{
+    const char *digits = id + sizeof(audit_prefix) - 1;
+
+    if (strncmp(id, audit_prefix, sizeof(audit_prefix) - 1) != 0 ||
+        strlen(digits) != AUDIT_ID_DIGITS || strspn(digits, "0123456789abcdef") != AUDIT_ID_DIGITS)
+        return 0;
+    return strtoull(digits, NULL, 16);
+}
+
+void
+id_audit_of(uint64_t number, char out[AUDIT_ID_SIZE])
+{
+    snprintf(out, AUDIT_ID_SIZE, "%s%0*" PRIx64, audit_prefix, AUDIT_ID_DIGITS, number);
 }
 
 void

@@ -19,6 +19,12 @@ void id_container(char out[CONTAINER_ID_SIZE]);
 /* Write a new audit id: "exec_" and 64 random bits in hex. */
 void id_audit(char out[AUDIT_ID_SIZE]);
 
+/* The random bits of an audit id, by which the guest knows the execution; 0 if @id is none. */
+uint64_t id_audit_number(const char *id);
+
+/* Write the audit id of these bits. */
+void id_audit_of(uint64_t number, char out[AUDIT_ID_SIZE]);
+
 /* Write a new snapshot id: "snapshot_" and 48 random bits in hex. */
 void id_snapshot(char out[SNAPSHOT_ID_SIZE]);
 

@@ -9,6 +9,7 @@
 
 #include "backend/container.h"
 #include "backend/engine.h"
+#include "backend/idle.h"
 #include "backend/log.h"
 #include "backend/snapshot.h"
 #include "backend/store/store.h"
@@ -75,15 +76,6 @@ find(const struct pass *p, const char *id)
     return NULL;
 }
 
-static bool
-has_row(const struct pass *p, const char *id)
-{
-    for (size_t i = 0; i < p->row_count; i++)
-        if (strcmp(p->rows[i].id, id) == 0)
-            return true;
-    return false;
-}
-
 /* Remove what the engine or the disk has and no row knows. */
 static int
 remove_strays(struct pass *p, struct error *err)
@@ -91,7 +83,10 @@ remove_strays(struct pass *p, struct error *err)
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < p->found_count; i++) {
-        if (has_row(p, p->found[i].id))
+        bool known = true;
+
+        r = store_container_known(p->store, p->found[i].id, &known, err);
+        if (r < 0 || known)
             continue;
         r = engine_remove(p->backend->engine, p->found[i].id, err);
         if (r == 0)
@@ -191,6 +186,8 @@ tend_rows(struct pass *p, struct error *err)
             r = settle(p, c, err);
         } else if (c->status == CONTAINER_RUNNING) {
             r = watch_disk(p, c, e, err);
+        } else if (c->status == CONTAINER_STOPPED && e && e->running) {
+            r = idle_finish_stop(p->backend, c->id, err);
         }
     }
     return r;
@@ -278,6 +275,8 @@ janitor_pass(struct backend *b, struct error *err)
         engine = tend_snapshots(&p, &later);
     if (engine == 0)
         engine = remove_stray_images(&p, &later);
+    if (engine == 0)
+        engine = idle_tend(b, &later);
     free(p.found);
     free(p.images);
     free(p.snapshots);

@@ -276,7 +276,7 @@ container_delete(const struct request *req, struct response *res, struct error *
  * POST containers/{id}/exec - run a command in this very container.
  *
  * body    exec_fields; exactly one of command and argv
- * 200     as execute
+ * 200     as execute; 202 likewise
  * errors  not_found, container_not_running, validation_failed, sandboxing_off, not_selected,
  *         process_limit
  */
@@ -285,15 +285,16 @@ container_post_exec(const struct request *req, struct response *res, struct erro
 {
     const struct exec_body *body = req->body;
     const struct caller caller = request_caller(req);
+    _cleanup_(events_done) struct events events;
     struct execution x = {0};
     struct command command;
     int r;
 
-    r = command_from_body(req, &body->command, &command, err);
+    events_init(&events, req);
+    r = command_from_body(req, &body->command, &events, &command, err);
     if (r == 0)
         r = execution_run_in(req->backend, &caller, req->params[0], &command, &x, err);
-    if (r == 0)
-        r = execution_answer(&x, res, err);
+    r = execution_answer(&x, r, &events, res, err);
     execution_done(&x);
     return r;
 }

@@ -58,6 +58,7 @@ broker_info(struct broker *b, struct docker *d, struct engine_info *ret, struct 
     snprintf(ret->version, sizeof(ret->version), "%s", info.version);
     snprintf(ret->storage_driver, sizeof(ret->storage_driver), "%s", info.storage_driver);
     snprintf(ret->cgroup_version, sizeof(ret->cgroup_version), "%s", info.cgroup_version);
+    snprintf(ret->gpu_runtime, sizeof(ret->gpu_runtime), "%s", info.gpu_runtime);
     for (size_t i = 0; i < ENGINE_RUNTIMES_MAX; i++)
         snprintf(ret->runtimes[i], sizeof(ret->runtimes[i]), "%s", info.runtimes[i]);
     return 0;
@@ -95,6 +96,21 @@ limits_sane(const struct limits *l)
            l->max_processes <= 100000;
 }
 
+/* Whether a tier or a template asks for as many GPUs as @mask has. */
+static bool
+gpus_known(const struct settings *s, int64_t mask)
+{
+    const struct template_entry *templates = s->templates.items;
+    const struct tier *tiers = s->tiers.items;
+    int64_t most = 0;
+
+    for (size_t i = 0; i < s->templates.count; i++)
+        most = templates[i].gpus > most ? templates[i].gpus : most;
+    for (size_t i = 0; i < s->tiers.count; i++)
+        most = tiers[i].gpus > most ? tiers[i].gpus : most;
+    return mask >= 0 && __builtin_popcountll((unsigned long long)mask) <= most;
+}
+
 int
 broker_check_spec(struct broker *b, const struct engine_spec *spec, enum spec_use use,
                   struct error *err)
@@ -111,6 +127,8 @@ broker_check_spec(struct broker *b, const struct engine_spec *spec, enum spec_us
     if (spec->workspace_access < ACCESS_NONE || spec->workspace_access > ACCESS_RW ||
         !limits_sane(&spec->limits))
         return error_set(err, ERR_VALIDATION, "the broker does not accept these limits");
+    if (use != SPEC_START && !gpus_known(s, spec->gpu_mask))
+        return error_set(err, ERR_VALIDATION, "the broker knows nobody who gets so many GPUs");
     if ((use == SPEC_CREATE && !image_known(s, spec->image)) ||
         (use != SPEC_START && !runtime_known(s, spec->runtime)))
         return error_set(err, ERR_VALIDATION, "the broker knows no such image or runtime");
@@ -143,11 +161,13 @@ broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
         .cpu_cores = spec->limits.cpu_cores,
         .memory_mb = spec->limits.memory_mb,
         .pids_limit = spec->limits.max_processes + GUEST_RESERVED_TASKS,
+        .gpu_mask = spec->gpu_mask,
     };
     int r = labels ? docker_info_recent(d, &info, err) : error_errno(err, ENOMEM, "labels");
 
     if (r < 0)
         return r;
+    create.gpu_runtime = info.gpu_runtime;
     create.disk_mb = info.storage_opt_size ? spec->limits.disk_mb : 0;
     create.cgroup_v1 = strcmp(info.cgroup_version, "1") == 0;
     broker_name(b, spec->id, part, name);

@@ -36,6 +36,7 @@ struct docker_info {
     char cgroup_version[4];  /* "1" or "2" */
     char runtimes[8][32];    /* names, "" beyond the last */
     char runc_version[64];
+    char gpu_runtime[8];     /* how GPUs are given out: "nvidia", "cdi" or "" */
     bool storage_opt_size;   /* the driver can limit a container's disk (btrfs, zfs) */
 };
 
@@ -55,6 +56,8 @@ struct docker_create {
     int64_t memory_mb;
     int64_t pids_limit;       /* of the whole container */
     int64_t disk_mb;          /* 0: the driver cannot limit it */
+    int64_t gpu_mask;         /* bit N: it gets GPU N; 0: none */
+    const char *gpu_runtime;  /* as in docker_info; unused without GPUs */
     bool cgroup_v1;           /* the engine's host has cgroup v1 */
 };
 
@@ -180,11 +183,49 @@ int docker_image_list(struct docker *d, const char *const *labels, struct docker
                       size_t *ret_count, struct error *err);
 void docker_image_list_free(struct docker_image *list, size_t count);
 
+/* ImageTag (30 s): @image (reference or id) is @repository:@tag from now on. */
+int docker_image_tag(struct docker *d, const char *image, const char *repository, const char *tag,
+                     struct error *err);
+
 /*
  * ImageDelete (120 s) without force: takes away a tag, and with the last one the image and those of
  * its parents that have none either. Missing is fine. ERR_CONFLICT: a container, running or not,
  * or another image is made from it.
  */
 int docker_image_remove(struct docker *d, const char *reference, struct error *err);
+
+/*
+ * Takes the next @len bytes of a log, whole UTF-8 characters without control characters but newline
+ * and tab. @len 0: there is nothing new, but is the work still wanted? A negative return ends it.
+ */
+typedef int (*docker_log_fn)(void *arg, const char *text, size_t len);
+
+/* How a pull or build is to be carried out. Everything is borrowed for the call. */
+struct docker_work {
+    long timeout_ms;         /* of the whole of it */
+    const char *auth_header; /* of credentials.h; NULL or "": none */
+    docker_log_fn log;       /* gets its progress as it happens */
+    void *log_arg;
+};
+
+/*
+ * ImageCreate from a registry. A reference without a tag means "latest". Also ERR_CONFLICT where
+ * the log function ended it; the engine cancels the pull then.
+ */
+int docker_image_pull(struct docker *d, const char *reference, const struct docker_work *work,
+                      struct error *err);
+
+/* An image to build. */
+struct docker_build {
+    int context_fd;    /* a tar with a Dockerfile, at its start; as in docker_image_import() */
+    json_t *labels;    /* object of strings */
+    int64_t memory_mb; /* of each step */
+    bool network;      /* whether steps have the engine's network */
+};
+
+/* ImageBuild: *ret_id is the new image, which has no tag. Errors as docker_image_pull(). */
+int docker_image_build(struct docker *d, const struct docker_build *spec,
+                       const struct docker_work *work, char ret_id[DOCKER_IMAGE_ID_SIZE],
+                       struct error *err);
 
 #endif

@@ -51,6 +51,9 @@ void column_copy(sqlite3_stmt *st, int column, char *buf, size_t size);
 /* The value of an enum by its spelling in a text column; 0 if it is none of @names. */
 int column_enum(sqlite3_stmt *st, int column, const char *const *names);
 
+/* Insert the row of @c, inside a transaction. Errors: ERR_CONFLICT if its scope key is taken. */
+int container_insert(struct store *s, const struct container *c, struct error *err);
+
 /* How the rows of one kind become records. */
 struct row_kind {
     size_t size; /* bytes of a record */

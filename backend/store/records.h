@@ -50,7 +50,8 @@ struct container {
     enum network network;
     enum access workspace_access;
     struct limits limits;
-    int64_t gpus;
+    int64_t gpus;     /* how many it needs */
+    int64_t gpu_mask; /* bit N: it has GPU N; NVML's and Docker's index */
     char *labels; /* owned: a JSON object; NULL stands for {} */
     enum container_status status;
     uint64_t worker; /* that makes it, or, for a one-shot, uses it */

@@ -5,13 +5,20 @@
     "seq, id, scope_key, owner, uid, agent_id, session_id, scope, one_shot, tier, template, "      \
     "image, runtime, network, workspace_access, cpu_cores, memory_mb, disk_mb, max_processes, "    \
     "timeout_seconds, labels, status, worker, created_at, started_at, last_used_at, "              \
-    "executions_count, gpus"
+    "executions_count, gpus, gpu_mask"
 
 #define AUDIT_COLUMNS                                                                              \
     "seq, id, kind, owner, agent_id, session_id, container_id, tier, template, command, status, "  \
     "started_at, finished_at, duration_ms, cpu_ms, exit_code, signal, stdout_bytes, "              \
     "stderr_bytes, request_id, worker, hash, details, max_memory_kib, background, output_cap"
 
+/* A container that may be taken away: of ?1 or earlier is its last use, and nothing runs in it. The
+ * sign before container_id has SQLite look through the few entries that run, not the many it had. */
+#define IS_IDLE                                                                                    \
+    "one_shot = 0 AND status IN ('running', 'stopped') "                                           \
+    "AND MAX(last_used_at, COALESCE(started_at, 0)) <= ?1 "                                        \
+    "AND NOT EXISTS (SELECT 1 FROM audit a "                                                       \
+    "                WHERE a.status = 'running' AND +a.container_id = container.id)"
 #define SNAPSHOT_COLUMNS                                                                           \
     "seq, id, container_id, owner, name, status, worker, size_bytes, created_at"
 
@@ -36,9 +43,10 @@ const char *const statement_sql[STMT_COUNT] = {
     [STMT_CONTAINER_INSERT] =
         "INSERT INTO container (id, scope_key, owner, uid, agent_id, session_id, scope, one_shot, "
         "tier, template, image, runtime, network, workspace_access, cpu_cores, memory_mb, disk_mb, "
-        "max_processes, timeout_seconds, labels, status, worker, created_at, last_used_at, gpus) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
-        "?19, ?20, ?21, ?22, ?23, ?24, ?25)",
+        "max_processes, timeout_seconds, labels, status, worker, created_at, last_used_at, gpus, "
+        "gpu_mask) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
+        "?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)",
+    [STMT_CONTAINER_GPUS] = "SELECT gpu_mask FROM container WHERE gpu_mask <> 0",
     [STMT_CONTAINER_GET] = "SELECT " CONTAINER_COLUMNS " FROM container WHERE id = ?1",
     [STMT_CONTAINER_BY_SCOPE] = "SELECT " CONTAINER_COLUMNS " FROM container WHERE scope_key = ?1",
     [STMT_CONTAINER_LIST] =
@@ -57,6 +65,16 @@ const char *const statement_sql[STMT_COUNT] = {
     [STMT_CONTAINER_COUNT] =
         "UPDATE container SET last_used_at = ?2, executions_count = executions_count + 1 WHERE id = ?1",
 
+    [STMT_CONTAINER_KNOWN] =
+        "SELECT EXISTS (SELECT 1 FROM pool WHERE id = ?1) "
+        "OR EXISTS (SELECT 1 FROM container WHERE id = ?1)",
+    [STMT_IDLE_LIST] =
+        "SELECT id FROM container WHERE " IS_IDLE " AND (?2 IS NULL OR owner = ?2) "
+        "AND (?3 = 0 OR status = 'running') ORDER BY last_used_at LIMIT ?4",
+    [STMT_IDLE_REMOVING] =
+        "UPDATE container SET status = 'removing', scope_key = NULL WHERE id = ?2 AND " IS_IDLE,
+    [STMT_IDLE_STOPPED] =
+        "UPDATE container SET status = 'stopped' WHERE id = ?2 AND status = 'running' AND " IS_IDLE,
     [STMT_SNAPSHOT_COUNT] =
         "SELECT COUNT(*) FROM snapshot WHERE container_id = ?1 AND status <> 'removing'",
     [STMT_SNAPSHOT_INSERT] =

@@ -65,6 +65,13 @@ int store_owner_uid(struct store *s, const char *owner, int64_t first, int64_t l
  * taken. */
 int store_container_insert(struct store *s, const struct container *c, struct error *err);
 
+/*
+ * As store_container_insert(), with c->gpus GPUs for c->gpu_mask: of those numbered below @total (at
+ * most 63) the lowest that no container has. Errors: also ERR_CONFLICT where too few are free.
+ */
+int store_container_insert_gpus(struct store *s, struct container *c, int64_t total,
+                                struct error *err);
+
 /* The container with this id, whoever owns it, also while it is being removed. Errors:
  * ERR_NOT_FOUND. */
 int store_container_get(struct store *s, const char *id, struct container *ret, struct error *err);
@@ -94,6 +101,24 @@ int store_container_removing(struct store *s, const char *id, struct error *err)
 
 /* Forget it and its snapshots. Missing is fine. */
 int store_container_delete(struct store *s, const char *id, struct error *err);
+
+/* Whether there is a row of this container, owned or in the pool. */
+int store_container_known(struct store *s, const char *id, bool *ret, struct error *err);
+
+/*
+ * The ids of at most @limit containers of @owner (NULL: everybody's) in which nothing runs and that
+ * were last used or started at @before_ms or earlier, one-shots left out; with @running only those
+ * that run. *ret is an array of *ret_count that the caller frees.
+ */
+int store_idle_list(struct store *s, const char *owner, int64_t before_ms, bool running,
+                    size_t limit, char (**ret)[CONTAINER_ID_SIZE], size_t *ret_count,
+                    struct error *err);
+
+/* Mark the container as being removed, or stopped, if it is idle as above; *ret: whether it was. */
+int store_idle_removing(struct store *s, const char *id, int64_t before_ms, bool *ret,
+                        struct error *err);
+int store_idle_stopped(struct store *s, const char *id, int64_t before_ms, bool *ret,
+                       struct error *err);
 
 /*
  * Insert @snapshot as it stands. Errors: ERR_QUOTA_EXCEEDED if its container has @max already, those

@@ -25,6 +25,8 @@ static const struct {
     {"scopes", suite_scopes},
     {"snapshots", suite_snapshots},
     {"audit", suite_audit},
+    {"cleanup", suite_cleanup},
+    {"gpu", suite_gpu},
     {"errors", suite_errors},
     {"identity", suite_identity},
     {"limits", suite_limits},

@@ -17,5 +17,7 @@ int suite_identity(void);
 int suite_limits(void);
 int suite_processes(void);
 int suite_engine(void);
+int suite_cleanup(void);
+int suite_gpu(void);
 
 #endif

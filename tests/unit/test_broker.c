@@ -238,6 +238,11 @@ spoil_pids(struct engine_spec *s)
 {
     s->limits.max_processes = 0;
 }
+static void
+spoil_gpus(struct engine_spec *s)
+{
+    s->gpu_mask = 1;
+}
 
 static void
 specs_are_checked_again(void **state)
@@ -261,6 +266,7 @@ specs_are_checked_again(void **state)
         {"memory negative", spoil_memory, ERR_VALIDATION},
         {"no cpu", spoil_cpu, ERR_VALIDATION},
         {"no processes", spoil_pids, ERR_VALIDATION},
+        {"a GPU that no tier gives", spoil_gpus, ERR_VALIDATION},
     };
 
     (void)state;

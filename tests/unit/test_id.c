@@ -142,6 +142,27 @@ formatted_times_are_read_back(void **state)
     assert_true(time_day_start(ms) == 1772409600000);
 }
 
+static void
+audit_ids_carry_a_number(void **state)
+{
+    static const char *const none[] = {"", "exec_", "exec_0123456789abcde", "exec_0123456789abcdef0",
+                                       "exec_0123456789ABCDEF", "container_0123456789ab"};
+    char id[AUDIT_ID_SIZE], again[AUDIT_ID_SIZE];
+
+    (void)state;
+    assert_true(id_audit_number("exec_0123456789abcdef") == UINT64_C(0x0123456789abcdef));
+    assert_true(id_audit_number("exec_fedcba9876543210") == UINT64_C(0xfedcba9876543210));
+    id_audit(id);
+    id_audit_of(id_audit_number(id), again);
+    assert_string_equal(again, id);
+    id_audit_of(1, again);
+    assert_string_equal(again, "exec_0000000000000001");
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        print_message("    '%s'\n", none[i]);
+        assert_true(id_audit_number(none[i]) == 0);
+    }
+}
+
 int
 main(void)
 {
@@ -152,6 +173,7 @@ main(void)
         cmocka_unit_test(names_are_safe_path_components),
         cmocka_unit_test(times_are_rfc_3339),
         cmocka_unit_test(formatted_times_are_read_back),
+        cmocka_unit_test(audit_ids_carry_a_number),
     };
 
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests_name("id", tests, NULL, NULL);

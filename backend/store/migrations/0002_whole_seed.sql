@@ -2,6 +2,7 @@
 -- the audit log needs for changes, cleanups and verification.
 
 ALTER TABLE container ADD COLUMN gpus INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE container ADD COLUMN gpu_mask INTEGER NOT NULL DEFAULT 0; -- bit N: it has GPU N
 
 -- What else is known of an entry. `details` of a change is {"before": ..., "after": ...}.
 ALTER TABLE audit ADD COLUMN details TEXT;
