@@ -24,6 +24,7 @@ static const struct {
     {"container-lists", suite_container_lists},
     {"scopes", suite_scopes},
     {"snapshots", suite_snapshots},
+    {"snapshot-rules", suite_snapshot_rules},
     {"audit", suite_audit},
     {"cleanup", suite_cleanup},
     {"gpu", suite_gpu},

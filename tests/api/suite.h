@@ -10,6 +10,7 @@ int suite_containers(void);
 int suite_container_lists(void);
 int suite_scopes(void);
 int suite_snapshots(void);
+int suite_snapshot_rules(void);
 int suite_snapshot_crashes(void);
 int suite_audit(void);
 int suite_errors(void);

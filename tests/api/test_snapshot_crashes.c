@@ -16,7 +16,7 @@
 #include "tests/api/snap.h"
 #include "tests/api/suite.h"
 
-enum { PATIENCE_SECONDS = 90, STEP_MS = 60, BROKER_STEPS = 14, WORKER_STEPS = 7 };
+enum { PATIENCE_SECONDS = 90, STEPS = 7, SNAPSHOT_MS = 420, ROLLBACK_MS = 1400 };
 
 static void
 wait_ms(int ms)
@@ -66,11 +66,8 @@ settle(void)
     wait_until(nothing_is_left_over, NULL, PATIENCE_SECONDS, "the janitor to be done");
 }
 
-/* The kills: the broker's and the workers', at several moments. */
-static const struct kill_case {
-    const char *role;
-    int steps;
-} kills[] = {{"broker", BROKER_STEPS}, {"worker", WORKER_STEPS}};
+/* Taking turns, each lives long enough between two kills to be started again at once. */
+static const char *const roles[] = {"broker", "worker"};
 
 /* POST @path, and kill @role after @ms. Returns the status of the answer, 0 for none. */
 static long
@@ -95,10 +92,10 @@ a_snapshot_that_is_cut_off_is_whole_or_not_there(void **state)
     (void)state;
     snap_prints("dd if=/dev/urandom of=$HOME/noise bs=1024 count=5120 2>/dev/null; echo 1 > ~/file",
                 "");
-    for (size_t k = 0; k < ARRAY_LEN(kills); k++)
-        for (int i = 0; i < kills[k].steps; i++) {
+    for (int ms = 0; ms <= SNAPSHOT_MS; ms += SNAPSHOT_MS / STEPS)
+        for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
             size_t before = snap_count();
-            long status = post_and_kill(snap.list, kills[k].role, i * STEP_MS);
+            long status = post_and_kill(snap.list, roles[i], ms);
             struct reply list;
 
             settle();
@@ -127,13 +124,13 @@ a_rollback_that_is_cut_off_is_done_or_not(void **state)
     snap_prints("echo old > ~/file", "");
     snap_make(NULL, id);
     snprintf(path, sizeof(path), "%s/%s/rollback", snap.list, id);
-    for (size_t k = 0; k < ARRAY_LEN(kills); k++)
-        for (int i = 0; i < kills[k].steps; i++) {
+    for (int ms = 0; ms <= ROLLBACK_MS; ms += ROLLBACK_MS / STEPS)
+        for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
             long status;
             struct reply r;
 
             snap_prints("echo new > ~/file; echo more > ~/more", "");
-            status = post_and_kill(path, kills[k].role, i * STEP_MS * 2);
+            status = post_and_kill(path, roles[i], ms);
             settle();
             r = snap_run("cat ~/file; cat ~/more 2>/dev/null; true");
             if (strcmp(text_at(&r, "stdout"), "old\n") != 0 &&
