@@ -113,13 +113,23 @@ abandoned(const struct pass *p, const struct container *c, bool *ret, struct err
     return r < 0 ? r : 0;
 }
 
-/* The row says `running`: where the engine says otherwise, believe it. */
+/* The row says `running`, the engine says otherwise: look again under the lock, and believe the
+ * engine. */
 static int
-believe_engine(struct pass *p, const struct container *c, struct error *err)
+settle(struct pass *p, const struct container *c, struct error *err)
 {
+    _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
     struct engine_container now = {0};
-    int r = engine_inspect(p->backend->engine, c->id, &now, err);
+    struct container row = {0};
+    int r;
 
+    r = shared_lock(p->backend->context->shared, SHARED_LOCK_CONTAINER, c->id, 1000, &lock, err);
+    if (r == 0)
+        r = store_container_get(p->store, c->id, &row, err);
+    container_done(&row);
+    if (r < 0 || row.status != CONTAINER_RUNNING)
+        return r;
+    r = engine_inspect(p->backend->engine, c->id, &now, err);
     if (r == -ENOENT) {
         error_clear(err);
         log_info("container %s is gone from the engine", c->id);
@@ -129,25 +139,6 @@ believe_engine(struct pass *p, const struct container *c, struct error *err)
         return r;
     log_info("container %s has stopped by itself", c->id);
     return store_container_status(p->store, c->id, CONTAINER_STOPPED, 0, err);
-}
-
-/* Row and engine do not agree whether the container runs: look again under the lock. */
-static int
-settle(struct pass *p, const struct container *c, struct error *err)
-{
-    _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
-    struct container row = {0};
-    int r;
-
-    r = shared_lock(p->backend->context->shared, SHARED_LOCK_CONTAINER, c->id, 1000, &lock, err);
-    if (r == 0)
-        r = store_container_get(p->store, c->id, &row, err);
-    container_done(&row);
-    if (r < 0)
-        return r;
-    if (row.status == CONTAINER_STOPPED) /* whoever started it has died before it was noted */
-        return engine_stop(p->backend->engine, c->id, err);
-    return row.status == CONTAINER_RUNNING ? believe_engine(p, c, err) : 0;
 }
 
 /* Where the storage driver has no limit of its own, a container over its disk limit is stopped. */
@@ -178,16 +169,6 @@ tidy_spools(struct pass *p, const struct container *c)
         log_debug("spools of container %s stay: %s (%s)", c->id, err.msg, err.detail);
 }
 
-/* Whether the row says that the container runs, and the engine that it does not, or the other way
- * round. */
-static bool
-disagree(const struct container *c, const struct engine_container *e)
-{
-    bool runs = e && e->running;
-
-    return (c->status == CONTAINER_RUNNING && !runs) || (c->status == CONTAINER_STOPPED && runs);
-}
-
 static int
 tend_rows(struct pass *p, struct error *err)
 {
@@ -204,7 +185,7 @@ tend_rows(struct pass *p, struct error *err)
         if (nobodys) {
             r = container_discard(p->backend, c->id, err);
             log_info("container %s was abandoned and is removed", c->id);
-        } else if (disagree(c, e)) {
+        } else if (c->status == CONTAINER_RUNNING && (!e || !e->running)) {
             r = settle(p, c, err);
         } else if (c->status == CONTAINER_RUNNING) {
             tidy_spools(p, c);
