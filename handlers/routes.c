@@ -11,6 +11,7 @@ const struct route *const route_tables[] = {
     snapshot_routes,
     gpu_routes,
     audit_routes,
+    audit_admin_routes,
     NULL,
 };
 /* clang-format on */
