@@ -1,6 +1,5 @@
 /*
- * What templates need of images (Docker API v1.41: ImageCreate, ImageBuild, ImageTag, ImageDelete,
- * ImageInspect). Builds take the classic builder (version=1), which needs no session and whose
+ * What templates need of images (Docker API v1.41: ImageCreate, ImageBuild, ImageTag). Builds take the classic builder (version=1), which needs no session and whose
  * steps are containers with limits.
  */
 #include "backend/docker/call.h"
@@ -11,34 +10,7 @@
 
 #include "backend/docker/progress.h"
 
-enum { INSPECT_TIMEOUT_MS = 10000, TAG_TIMEOUT_MS = 30000, REMOVE_TIMEOUT_MS = 120000 };
-
-int
-docker_image_config(struct docker *d, const char *reference, size_t *ret_layers,
-                    json_t **ret_labels, struct error *err)
-{
-    struct docker_request req = {.method = "GET", .timeout_ms = INSPECT_TIMEOUT_MS};
-    char path[DOCKER_PATH_MAX];
-    json_auto_t *root = NULL;
-    json_t *labels;
-    int r;
-
-    r = docker_reference_check(reference, err);
-    if (r < 0)
-        return r;
-    snprintf(path, sizeof(path), "/images/%s/json", reference);
-    req.path = path;
-    r = docker_call(d, &req, &root, err);
-    if (r < 0)
-        return r;
-    if (ret_layers)
-        *ret_layers = json_array_size(json_object_get(json_object_get(root, "RootFS"), "Layers"));
-    if (ret_labels) {
-        labels = json_object_get(json_object_get(root, "Config"), "Labels");
-        *ret_labels = json_is_object(labels) ? json_incref(labels) : json_object();
-    }
-    return 0;
-}
+enum { TAG_TIMEOUT_MS = 30000 };
 
 int
 docker_image_tag(struct docker *d, const char *image, const char *repository, const char *tag,
@@ -57,24 +29,6 @@ docker_image_tag(struct docker *d, const char *image, const char *repository, co
         return r;
     /* What a checked reference may consist of needs no escaping, in a query neither. */
     snprintf(path, sizeof(path), "/images/%s/tag?repo=%s&tag=%s", image, repository, tag);
-    req.path = path;
-    return docker_call(d, &req, NULL, err);
-}
-
-int
-docker_image_remove(struct docker *d, const char *reference, struct error *err)
-{
-    struct docker_request req = {
-        .method = "DELETE",
-        .timeout_ms = REMOVE_TIMEOUT_MS,
-        .fine = {404},
-    };
-    char path[DOCKER_PATH_MAX];
-    int r = docker_reference_check(reference, err);
-
-    if (r < 0)
-        return r;
-    snprintf(path, sizeof(path), "/images/%s", reference);
     req.path = path;
     return docker_call(d, &req, NULL, err);
 }
