@@ -12,6 +12,7 @@
 #include "backend/engine.h"
 #include "backend/idle.h"
 #include "backend/log.h"
+#include "backend/retention.h"
 #include "backend/snapshot.h"
 #include "backend/store/store.h"
 
@@ -247,6 +248,16 @@ list_engine(struct pass *p, struct error *err)
                  : engine_snapshot_list(p->backend->engine, &p->images, &p->image_count, err);
 }
 
+/* Containers do not wait for the audit log to be put right. */
+static void
+tend_audit(struct backend *b)
+{
+    struct error err = {0};
+
+    if (retention_tend(b, &err) < 0)
+        log_warn("janitor: audit retention: %s (%s)", err.msg, err.detail);
+}
+
 /*
  * The engine is listed before the rows are read: a container gets its row first, so that one in the
  * list without a row has lost it, and is not one that is just being made.
@@ -266,6 +277,7 @@ janitor_pass(struct backend *b, struct error *err)
         r = interrupt_orphans(&p, err);
     if (r < 0)
         return r;
+    tend_audit(b);
     engine = list_engine(&p, &later);
     if (engine == 0)
         engine = store_container_all(p.store, &p.rows, &p.row_count, &later);

@@ -33,3 +33,13 @@ audit_output_done(struct audit_output *o)
     free(o->errout);
     *o = (struct audit_output){0};
 }
+
+void
+audit_summary_done(struct audit_summary *sum)
+{
+    free(sum->by_status.items);
+    free(sum->by_tier.items);
+    free(sum->by_agent.items);
+    free(sum->by_day.items);
+    *sum = (struct audit_summary){0};
+}

@@ -177,6 +177,33 @@ struct snapshot_filter {
     int64_t limit;
 };
 
+enum { AUDIT_SHARES_MAX = 1000 };
+
+/* How many executions have one value of a field. */
+struct audit_share {
+    char key[NAME_SIZE];
+    int64_t count;
+};
+
+/* The most frequent values, at most AUDIT_SHARES_MAX; of days, the newest. */
+struct audit_shares {
+    struct audit_share *items; /* owned */
+    size_t count;
+};
+
+/* Figures over executions. Initialise with {0}; audit_summary_done() frees what it owns. */
+struct audit_summary {
+    int64_t total; /* refused ones too */
+    int64_t cpu_ms;
+    int64_t p50_ms, p95_ms, max_ms; /* of those that ran and are over; -1: there are none */
+    struct audit_shares by_status;
+    struct audit_shares by_tier; /* "none": the config's resource_limits */
+    struct audit_shares by_agent;
+    struct audit_shares by_day; /* "2026-03-02", UTC */
+};
+
+void audit_summary_done(struct audit_summary *sum);
+
 /* For GET status and whoami. */
 struct counts {
     int64_t containers;
