@@ -8,9 +8,10 @@
 
 #include <sodium.h>
 
-enum { CONTAINER_ID_DIGITS = 12, DAY_MS = 86400000 };
+enum { CONTAINER_ID_DIGITS = 12, AUDIT_ID_DIGITS = 16, DAY_MS = 86400000 };
 
 static const char container_prefix[] = "container_";
+static const char audit_prefix[] = "exec_";
 
 /* Write @prefix and @bytes (at most 8) random bytes in hex; they must fit into @size. */
 static void
@@ -33,7 +34,28 @@ id_container(char out[CONTAINER_ID_SIZE])
 void
 id_audit(char out[AUDIT_ID_SIZE])
 {
-    random_id(out, AUDIT_ID_SIZE, "exec_", 8);
+    random_id(out, AUDIT_ID_SIZE, audit_prefix, AUDIT_ID_DIGITS / 2);
+}
+
+void
+id_derived(char *out, size_t size, const char *prefix, const char *nonce, size_t bytes)
+{
+    unsigned char hash[32];
+    crypto_generichash_state h;
+    size_t len = strlen(prefix);
+
+    crypto_generichash_init(&h, NULL, 0, sizeof(hash));
+    crypto_generichash_update(&h, (const unsigned char *)prefix, len + 1);
+    crypto_generichash_update(&h, (const unsigned char *)nonce, strlen(nonce));
+    crypto_generichash_final(&h, hash, sizeof(hash));
+    snprintf(out, size, "%s", prefix);
+    sodium_bin2hex(out + len, size - len, hash, bytes);
+}
+
+void
+id_audit_derived(const char *nonce, char out[AUDIT_ID_SIZE])
+{
+    id_derived(out, AUDIT_ID_SIZE, audit_prefix, nonce, AUDIT_ID_DIGITS / 2);
 }
 
 bool

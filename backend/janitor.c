@@ -9,6 +9,7 @@
 
 #include "backend/container.h"
 #include "backend/engine.h"
+#include "backend/idempotency.h"
 #include "backend/log.h"
 #include "backend/store/store.h"
 
@@ -200,6 +201,8 @@ janitor_pass(struct backend *b, struct error *err)
         r = backend_store(b, &p.store, err);
     if (r == 0)
         r = interrupt_orphans(&p, err);
+    if (r == 0)
+        r = store_keyed_expire(p.store, time_now_ms() - IDEMPOTENCY_KEPT_MS, err);
     if (r < 0)
         return r;
     engine = list_engine(&p, &later);

@@ -50,6 +50,8 @@ put(FCGX_Stream *out, const struct incoming *in, const struct answer *a, int sta
         put_problem_headers(&b, a);
     else if (a->response.etag[0])
         buf_printf(&b, "ETag: %s\r\n", a->response.etag);
+    if (a->replayed && !failed)
+        buf_printf(&b, "Idempotency-Replayed: true\r\n");
     if (buf_printf(&b, "\r\n") < 0 || FCGX_PutStr(b.data, (int)b.len, out) < 0)
         return -EPIPE;
     if (text && !head_only && FCGX_PutStr(text, (int)len, out) < 0)
@@ -94,15 +96,19 @@ response_stream_init(struct response_stream *s, FCGX_Stream *out, const struct i
     };
 }
 
+char *
+response_text(const json_t *json)
+{
+    return json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS));
+}
+
 int
 response_send(FCGX_Stream *out, const struct incoming *in, const struct answer *a)
 {
     bool failed = a->error.code != ERR_NONE;
     json_auto_t *problem = failed ? problem_json(&a->error, in->request_id) : NULL;
     const json_t *json = failed ? problem : a->response.json;
-    _cleanup_(freep) char *text =
-        json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS)) : NULL;
-
+    _cleanup_(freep) char *text = json ? response_text(json) : NULL;
     int status = failed ? problem_status(a->error.code) : a->response.status;
 
     return put(out, in, a, json && !text ? problem_status(ERR_INTERNAL) : status, text);

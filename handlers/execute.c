@@ -1,6 +1,7 @@
 /* POST execute. */
 #include "handlers/execute.h"
 
+#include "backend/recall.h"
 #include "handlers/json.h"
 #include "handlers/routes.h"
 
@@ -47,6 +48,7 @@ command_from_body(const struct request *req, const struct command_body *body, st
         .timeout_seconds = body->timeout_seconds,
         .max_output_bytes = body->max_output_bytes,
         .request_id = req->request_id,
+        .nonce = req->nonce,
         .peer_fd = req->peer_fd,
     };
     return command_check(req->backend->settings, ret, err);
@@ -71,6 +73,29 @@ execution_answer(const struct execution *x, struct response *res, struct error *
     if (!json || json_set_output(json, &x->output) < 0)
         return response_json(res, 200, NULL, err);
     return response_json(res, 200, TAKE(json), err);
+}
+
+/* A background execution's answer is that it runs, whatever has become of it since. */
+static int
+answer_begun(const struct execution *x, struct response *res, struct error *err)
+{
+    return response_json(res, 202,
+                         json_pack("{s:s, s:s, s:s}", "id", x->entry.id, "container_id",
+                                   x->entry.container_id, "status", "running"),
+                         err);
+}
+
+int
+execution_replay(const struct request *req, struct response *res, struct error *err)
+{
+    const struct caller caller = request_caller(req);
+    struct execution x = {0};
+    int r = execution_recall(req->backend, &caller, req->nonce, req->peer_fd, &x, err);
+
+    if (r == 0)
+        r = x.entry.background ? answer_begun(&x, res, err) : execution_answer(&x, res, err);
+    execution_done(&x);
+    return r;
 }
 
 /*
@@ -108,6 +133,7 @@ const struct route execute_routes[] = {
      .path = "/execute",
      .role = ROLE_USER,
      .handle = execute_post,
+     .replay = execution_replay,
      .body = execute_fields,
      .body_size = sizeof(struct execute_body),
      .summary = "Run a command in a sandbox"},

@@ -79,6 +79,9 @@ struct placement placement_from_body(const struct request *req, const struct pla
 int command_from_body(const struct request *req, const struct command_body *body,
                       struct command *ret, struct error *err);
 
+/* A route's replay: the answer of an execution that its first attempt has begun. */
+int execution_replay(const struct request *req, struct response *res, struct error *err);
+
 /* Answer 200 with how @x went. */
 int execution_answer(const struct execution *x, struct response *res, struct error *err);
 
