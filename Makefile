@@ -8,7 +8,7 @@ WERROR    ?= -Werror
 
 CC       ?= gcc
 MUSL_CC  ?= musl-gcc
-PKGS     := libcurl jansson sqlite3 yaml-0.1 libsodium
+PKGS     := libcurl jansson sqlite3 yaml-0.1 libsodium libarchive
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
             -Wformat=2 -Wcast-qual -Wwrite-strings -Wvla -Wundef -Wswitch-enum $(WERROR)
 BASE     := -std=c11 -D_GNU_SOURCE -I. -fno-common -g $(WARNINGS)
@@ -40,12 +40,12 @@ UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/te
 UNIT_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit/*.c)))
 API_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/api/*.c))
 BENCH_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/*.c))
-THREADED  := $(addprefix $(BUILD)/tests/test_,pool fastcgi settings store shared)
+THREADED  := $(addprefix $(BUILD)/tests/test_,pool fastcgi settings store shared turns)
 TIDY_FILES = $(filter %.c,$(C_FILES))
 C_FILES   := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 
 .DELETE_ON_ERROR:
-.PHONY: all help deps run up down test unit api bench asan tsan threads tidy format clean
+.PHONY: all help deps run up down test unit api readme bench asan tsan threads tidy format clean
 
 all: $(BUILD)/sandboxd $(BUILD)/sandbox-guest ## Build the program and the guest
 
@@ -74,13 +74,18 @@ $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(UNIT_OBJ) $(OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
-$(BUILD)/tests/api-tests: $(API_OBJ) $(OBJ)
+$(BUILD)/tests/nvml-double.so: tests/doubles/nvml.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -O2 -fPIC -shared -o $@ $<
+
+$(BUILD)/tests/api-tests: $(API_OBJ) $(OBJ) | $(BUILD)/tests/nvml-double.so
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
 $(BUILD)/tests/bench/bench: $(BENCH_OBJ) $(OBJ)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
--include $(OBJ:.o=.d) $(GUEST_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(API_OBJ:.o=.d) $(BENCH_OBJ:.o=.d) $(UNIT:$(BUILD)/tests/%=$(BUILD)/tests/unit/%.d)
+-include $(BUILD)/fcgi/main.d $(OBJ:.o=.d) $(GUEST_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(API_OBJ:.o=.d)
+-include $(BENCH_OBJ:.o=.d) $(UNIT:$(BUILD)/tests/%=$(BUILD)/tests/unit/%.d)
 
 # `deps` comes before the build, and the build is a make of its own: what pkg-config answers is read
 # when the Makefile is, before the packages are there.
@@ -102,6 +107,7 @@ test: ## Install what is missing, build, and run every test
 	@nginx/standalone/install --tests
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory api
+	@$(MAKE) --no-print-directory readme
 
 unit: all $(UNIT) ## Run the unit tests
 	@for t in $(UNIT); do \
@@ -113,6 +119,9 @@ SERVER = SANDBOXD=$(CURDIR)/$(BUILD)/sandboxd GUEST=$(CURDIR)/$(BUILD)/sandbox-g
 
 api: all $(BUILD)/tests/api-tests ## Run the tests through nginx and Docker
 	@$(SERVER) tests/api/users $(BUILD)/tests/api-tests
+
+readme: all ## Run the README's examples and compare what they print
+	@$(SERVER) node tests/readme.mjs
 
 bench: all $(BUILD)/tests/bench/bench ## Measure against Docker's exec API and a bare spawn
 	@$(SERVER) $(BUILD)/tests/bench/bench

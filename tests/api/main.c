@@ -16,10 +16,28 @@ static const struct {
     const char *name;
     int (*run)(void);
 } suites[] = {
-    {"config", suite_config},         {"status", suite_status},     {"execute", suite_execute},
-    {"containers", suite_containers}, {"scopes", suite_scopes},     {"audit", suite_audit},
-    {"errors", suite_errors},         {"identity", suite_identity}, {"limits", suite_limits},
-    {"processes", suite_processes},   {"engine", suite_engine},
+    /* clang-format off */
+    {"config", suite_config},
+    {"status", suite_status},
+    {"execute", suite_execute},
+    {"containers", suite_containers},
+    {"container-lists", suite_container_lists},
+    {"scopes", suite_scopes},
+    {"snapshots", suite_snapshots},
+    {"snapshot-rules", suite_snapshot_rules},
+    {"audit", suite_audit},
+    {"cleanup", suite_cleanup},
+    {"gpu", suite_gpu},
+    {"errors", suite_errors},
+    {"identity", suite_identity},
+    {"limits", suite_limits},
+    {"stream", suite_stream},
+    {"output", suite_output},
+    {"background", suite_background},
+    {"processes", suite_processes},
+    {"snapshot-crashes", suite_snapshot_crashes},
+    {"engine", suite_engine},
+    /* clang-format on */
 };
 
 static bool
