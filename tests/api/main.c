@@ -32,6 +32,7 @@ static const struct {
     {"stream", suite_stream},
     {"output", suite_output},
     {"background", suite_background},
+    {"kill", suite_kill},
     {"processes", suite_processes},
     {"engine", suite_engine},
     /* clang-format on */
