@@ -182,6 +182,8 @@ run(struct backend *b, const struct container *c, const struct command *command,
         command->observer->announced(command->observer->sink.arg, &x.entry);
     if (r == 0)
         r = run_announced(b, store, c, command, fd, &x, err);
+    if (r == 0 && command->observer)
+        command->observer->ended(command->observer->sink.arg, &x.entry, &x.output);
     if (r < 0)
         execution_done(&x);
     else
