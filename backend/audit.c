@@ -64,3 +64,20 @@ audit_get(struct backend *b, const struct caller *caller, const char *id, struct
         *ret = e;
     return r;
 }
+
+int
+audit_summarize(struct backend *b, const struct caller *caller, const struct audit_filter *filter,
+                struct audit_summary *ret, struct error *err)
+{
+    struct audit_filter narrowed = *filter;
+    struct store *store = NULL;
+    int r = backend_store(b, &store, err);
+
+    if (r < 0)
+        return r;
+    if (!list_narrow(caller, &narrowed.owner)) {
+        *ret = (struct audit_summary){.p50_ms = -1, .p95_ms = -1, .max_ms = -1};
+        return 0;
+    }
+    return store_audit_summary(store, &narrowed, ret, err);
+}

@@ -25,4 +25,10 @@ int audit_list(struct backend *b, const struct caller *caller, const struct audi
 int audit_get(struct backend *b, const struct caller *caller, const char *id,
               struct audit_entry *ret, struct error *err);
 
+/* Figures over the executions that @caller may see, of filter->owner (NULL: of all) from since_ms
+ * until until_ms. Caller: audit_summary_done(). */
+int audit_summarize(struct backend *b, const struct caller *caller,
+                    const struct audit_filter *filter, struct audit_summary *ret,
+                    struct error *err);
+
 #endif

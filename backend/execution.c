@@ -39,7 +39,10 @@ entry_init(struct audit_entry *e, struct backend *b, const struct container *c,
     };
     if (!e->command)
         return error_errno(err, ENOMEM, "audit entry");
-    id_audit(e->id);
+    if (command->nonce)
+        id_audit_derived(command->nonce, e->id);
+    else
+        id_audit(e->id);
     snprintf(e->owner, sizeof(e->owner), "%s", c->owner);
     snprintf(e->agent_id, sizeof(e->agent_id), "%s",
              command->agent_id ? command->agent_id : c->agent_id);

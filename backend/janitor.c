@@ -11,7 +11,10 @@
 #include "backend/container.h"
 #include "backend/engine.h"
 #include "backend/idle.h"
+
+#include "backend/idempotency.h"
 #include "backend/log.h"
+#include "backend/retention.h"
 #include "backend/snapshot.h"
 #include "backend/store/store.h"
 
@@ -113,13 +116,23 @@ abandoned(const struct pass *p, const struct container *c, bool *ret, struct err
     return r < 0 ? r : 0;
 }
 
-/* The row says `running`: where the engine says otherwise, believe it. */
+/* The row says `running`, the engine says otherwise: look again under the lock, and believe the
+ * engine. */
 static int
-believe_engine(struct pass *p, const struct container *c, struct error *err)
+settle(struct pass *p, const struct container *c, struct error *err)
 {
+    _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
     struct engine_container now = {0};
-    int r = engine_inspect(p->backend->engine, c->id, &now, err);
+    struct container row = {0};
+    int r;
 
+    r = shared_lock(p->backend->context->shared, SHARED_LOCK_CONTAINER, c->id, 1000, &lock, err);
+    if (r == 0)
+        r = store_container_get(p->store, c->id, &row, err);
+    container_done(&row);
+    if (r < 0 || row.status != CONTAINER_RUNNING)
+        return r;
+    r = engine_inspect(p->backend->engine, c->id, &now, err);
     if (r == -ENOENT) {
         error_clear(err);
         log_info("container %s is gone from the engine", c->id);
@@ -129,25 +142,6 @@ believe_engine(struct pass *p, const struct container *c, struct error *err)
         return r;
     log_info("container %s has stopped by itself", c->id);
     return store_container_status(p->store, c->id, CONTAINER_STOPPED, 0, err);
-}
-
-/* Row and engine do not agree whether the container runs: look again under the lock. */
-static int
-settle(struct pass *p, const struct container *c, struct error *err)
-{
-    _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
-    struct container row = {0};
-    int r;
-
-    r = shared_lock(p->backend->context->shared, SHARED_LOCK_CONTAINER, c->id, 1000, &lock, err);
-    if (r == 0)
-        r = store_container_get(p->store, c->id, &row, err);
-    container_done(&row);
-    if (r < 0)
-        return r;
-    if (row.status == CONTAINER_STOPPED) /* whoever started it has died before it was noted */
-        return engine_stop(p->backend->engine, c->id, err);
-    return row.status == CONTAINER_RUNNING ? believe_engine(p, c, err) : 0;
 }
 
 /* Where the storage driver has no limit of its own, a container over its disk limit is stopped. */
@@ -178,16 +172,6 @@ tidy_spools(struct pass *p, const struct container *c)
         log_debug("spools of container %s stay: %s (%s)", c->id, err.msg, err.detail);
 }
 
-/* Whether the row says that the container runs, and the engine that it does not, or the other way
- * round. */
-static bool
-disagree(const struct container *c, const struct engine_container *e)
-{
-    bool runs = e && e->running;
-
-    return (c->status == CONTAINER_RUNNING && !runs) || (c->status == CONTAINER_STOPPED && runs);
-}
-
 static int
 tend_rows(struct pass *p, struct error *err)
 {
@@ -204,7 +188,7 @@ tend_rows(struct pass *p, struct error *err)
         if (nobodys) {
             r = container_discard(p->backend, c->id, err);
             log_info("container %s was abandoned and is removed", c->id);
-        } else if (disagree(c, e)) {
+        } else if (c->status == CONTAINER_RUNNING && (!e || !e->running)) {
             r = settle(p, c, err);
         } else if (c->status == CONTAINER_RUNNING) {
             tidy_spools(p, c);
@@ -266,6 +250,16 @@ list_engine(struct pass *p, struct error *err)
                  : engine_snapshot_list(p->backend->engine, &p->images, &p->image_count, err);
 }
 
+/* Containers do not wait for the audit log to be put right. */
+static void
+tend_audit(struct backend *b)
+{
+    struct error err = {0};
+
+    if (retention_tend(b, &err) < 0)
+        log_warn("janitor: audit retention: %s (%s)", err.msg, err.detail);
+}
+
 /*
  * The engine is listed before the rows are read: a container gets its row first, so that one in the
  * list without a row has lost it, and is not one that is just being made.
@@ -283,8 +277,11 @@ janitor_pass(struct backend *b, struct error *err)
         r = backend_store(b, &p.store, err);
     if (r == 0)
         r = interrupt_orphans(&p, err);
+    if (r == 0)
+        r = store_keyed_expire(p.store, time_now_ms() - IDEMPOTENCY_KEPT_MS, err);
     if (r < 0)
         return r;
+    tend_audit(b);
     engine = list_engine(&p, &later);
     if (engine == 0)
         engine = store_container_all(p.store, &p.rows, &p.row_count, &later);

@@ -12,6 +12,8 @@ const struct route *const route_tables[] = {
     gpu_routes,
     audit_routes,
     follow_routes,
+
+    audit_admin_routes,
     NULL,
 };
 /* clang-format on */

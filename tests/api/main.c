@@ -23,6 +23,8 @@ static const struct {
     {"containers", suite_containers},
     {"container-lists", suite_container_lists},
     {"scopes", suite_scopes},
+    {"snapshots", suite_snapshots},
+    {"snapshot-rules", suite_snapshot_rules},
     {"audit", suite_audit},
     {"cleanup", suite_cleanup},
     {"gpu", suite_gpu},
@@ -34,6 +36,7 @@ static const struct {
     {"background", suite_background},
     {"kill", suite_kill},
     {"processes", suite_processes},
+    {"snapshot-crashes", suite_snapshot_crashes},
     {"engine", suite_engine},
     /* clang-format on */
 };
