@@ -146,25 +146,10 @@ on_quiet(void *arg)
     return e->stream->write(e->stream, comment, sizeof(comment) - 1);
 }
 
-/* Tell what has not been told: all of it, if it never started. Who has left needs none of it. */
 static void
 on_ended(void *arg, const struct audit_entry *entry, const struct audit_output *output)
 {
-    struct events *e = arg;
-    int r = 0;
-
-    if (!e->stream->begun) {
-        r = start(e);
-        if (r == 0)
-            r = tell_all(e, GUEST_STDOUT, output->out, output->out_len);
-        if (r == 0)
-            r = tell_all(e, GUEST_STDERR, output->errout, output->errout_len);
-    }
-    if (r == 0)
-        r = flush(e);
-    if (r == 0)
-        say(e, "exit", json_execution(entry, output));
-    e->over = true;
+    events_end(arg, entry, output);
 }
 
 void
@@ -196,6 +181,28 @@ const struct command_observer *
 events_observer(const struct events *e)
 {
     return e->stream ? &e->observer : NULL;
+}
+
+void
+events_end(struct events *e, const struct audit_entry *entry, const struct audit_output *output)
+{
+    int r = 0;
+
+    if (e->over)
+        return;
+    e->over = true;
+    e->entry = entry;
+    if (!e->stream->begun) {
+        r = start(e);
+        if (r == 0)
+            r = tell_all(e, GUEST_STDOUT, output->out, output->out_len);
+        if (r == 0)
+            r = tell_all(e, GUEST_STDERR, output->errout, output->errout_len);
+    }
+    if (r == 0)
+        r = flush(e);
+    if (r == 0)
+        say(e, "exit", json_execution(entry, output)); /* who has left needs none of it */
 }
 
 void

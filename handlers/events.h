@@ -39,6 +39,13 @@ void events_done(struct events *e);
 /* Who is to hear of the execution: @e, or NULL if the client did not ask for events. */
 const struct command_observer *events_observer(const struct events *e);
 
+/*
+ * The execution has ended as @entry and @output say: tell what has not been told (all of it, if it
+ * never started, or the client asks again), and `exit`; once.
+ */
+void events_end(struct events *e, const struct audit_entry *entry,
+                const struct audit_output *output);
+
 /* Our side has failed, as @err says: tell it, if the stream has begun and has not ended. */
 void events_error(struct events *e, const struct error *err);
 

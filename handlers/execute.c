@@ -87,7 +87,10 @@ execution_answer(const struct execution *x, int r, struct events *events, struct
     }
     if (x->entry.background)
         return answer_background(&x->entry, res, err);
-    return events->stream ? 0 : answer_whole(x, res, err);
+    if (!events->stream)
+        return answer_whole(x, res, err);
+    events_end(events, &x->entry, &x->output);
+    return 0;
 }
 
 /* The first answer of one in the background said that it runs, unless it could not be started. */
