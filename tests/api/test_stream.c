@@ -202,8 +202,8 @@ static void
 a_timeout_and_a_signal_are_told_by_exit(void **state)
 {
     struct stream_log log = streaming_land(streaming_post(
-        ALICE, "/execute", EVENTS, "{s:s, s:s, s:s, s:s, s:i}", "agent_id", "stream", "session_id",
-        "s", "command", "echo early; sleep 600", "timeout_seconds", 1));
+        ALICE, "/execute", EVENTS, "{s:s, s:s, s:s, s:i}", "agent_id", "stream", "session_id", "s",
+        "command", "echo early; sleep 600", "timeout_seconds", 1));
     struct reply exit = stream_last(&log, "exit");
 
     (void)state;
