@@ -11,6 +11,8 @@
 #include "backend/container.h"
 #include "backend/engine.h"
 #include "backend/idle.h"
+
+#include "backend/idempotency.h"
 #include "backend/log.h"
 #include "backend/retention.h"
 #include "backend/snapshot.h"
@@ -275,6 +277,8 @@ janitor_pass(struct backend *b, struct error *err)
         r = backend_store(b, &p.store, err);
     if (r == 0)
         r = interrupt_orphans(&p, err);
+    if (r == 0)
+        r = store_keyed_expire(p.store, time_now_ms() - IDEMPOTENCY_KEPT_MS, err);
     if (r < 0)
         return r;
     tend_audit(b);

@@ -319,7 +319,7 @@ const struct route container_routes[] = {
     {.method = "POST", .path = "/containers/{id}/restart", .role = ROLE_USER,
      .handle = container_post_restart, .summary = "Restart a container"},
     {.method = "POST", .path = "/containers/{id}/exec", .role = ROLE_USER,
-     .handle = container_post_exec, .body = exec_fields, .body_size = sizeof(struct exec_body),
+     .handle = container_post_exec, .replay = execution_replay, .body = exec_fields, .body_size = sizeof(struct exec_body),
      .summary = "Run a command in this very container"},
     {0},
 };

@@ -27,6 +27,13 @@ audit_entry_done(struct audit_entry *e)
 }
 
 void
+keyed_done(struct keyed *k)
+{
+    free(k->body);
+    k->body = NULL;
+}
+
+void
 audit_output_done(struct audit_output *o)
 {
     free(o->out);

@@ -18,7 +18,10 @@ enum {
     IMAGE_SIZE = 256, /* of an image reference */
     RUNTIME_SIZE = 33,
     REQUEST_ID_SIZE = 65,
-    SCOPE_KEY_SIZE = 65 /* hex of a hash */
+    SCOPE_KEY_SIZE = 65, /* hex of a hash */
+    IDEMPOTENCY_KEY_SIZE = 65,
+    FINGERPRINT_SIZE = 65, /* hex of a hash */
+    NONCE_SIZE = 33        /* hex of 128 random bits */
 };
 
 enum container_status {
@@ -203,6 +206,23 @@ struct audit_summary {
 };
 
 void audit_summary_done(struct audit_summary *sum);
+
+/* A request that came with an Idempotency-Key. Initialise with {0}; keyed_done() frees what it
+ * owns.
+ */
+struct keyed {
+    char owner[OWNER_SIZE];
+    char key[IDEMPOTENCY_KEY_SIZE];
+    char fingerprint[FINGERPRINT_SIZE];
+    char nonce[NONCE_SIZE]; /* what the ids of the things it makes are derived from */
+    uint64_t worker;        /* that carries it out; 0: it broke off, and nobody does */
+    int status;             /* of its answer; 0: there is none yet */
+    char *body; /* owned: the answer's JSON, "" for no content; NULL: it is not kept, but
+                   built again from what the request made */
+    int64_t created_at_ms;
+};
+
+void keyed_done(struct keyed *k);
 
 /* For GET status and whoami. */
 struct counts {

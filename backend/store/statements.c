@@ -128,6 +128,7 @@ const char *const statement_sql[STMT_COUNT] = {
         "(SELECT COUNT(*) FROM audit WHERE started_at >= ?2 AND owner = ?1 AND kind = 'execution' "
         " AND status <> 'refused')",
 
+    [STMT_AUDIT_STOPPED] = "SELECT 1 FROM container WHERE id = ?1 AND status <> 'running'",
     [STMT_AUDIT_BEGIN] =
         "INSERT INTO audit (id, kind, owner, agent_id, session_id, container_id, tier, template, "
         "command, status, started_at, request_id, worker, details, background, output_cap) "
@@ -193,5 +194,20 @@ const char *const statement_sql[STMT_COUNT] = {
 
     SUMMARY_STATEMENTS(, SUMMARY_ALL)
     SUMMARY_STATEMENTS(_OF, SUMMARY_OWNER)
+
+    [STMT_IDEMPOTENCY_GET] =
+        "SELECT fingerprint, nonce, worker, status, body FROM idempotency "
+        "WHERE owner = ?1 AND key = ?2",
+    [STMT_IDEMPOTENCY_ADD] =
+        "INSERT INTO idempotency (owner, key, fingerprint, nonce, worker, created_at) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING RETURNING 1",
+    [STMT_IDEMPOTENCY_TAKE] =
+        "UPDATE idempotency SET worker = ?5 WHERE owner = ?1 AND key = ?2 AND nonce = ?3 "
+        "AND worker = ?4 AND status IS NULL RETURNING 1",
+    [STMT_IDEMPOTENCY_ANSWER] =
+        "UPDATE idempotency SET status = ?4, body = ?5 WHERE owner = ?1 AND key = ?2 AND nonce = ?3",
+    [STMT_IDEMPOTENCY_FORGET] =
+        "DELETE FROM idempotency WHERE owner = ?1 AND key = ?2 AND nonce = ?3",
+    [STMT_IDEMPOTENCY_EXPIRE] = "DELETE FROM idempotency WHERE created_at < ?1",
 };
 /* clang-format on */
