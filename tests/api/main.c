@@ -26,6 +26,7 @@ static const struct {
     {"audit", suite_audit},
     {"cleanup", suite_cleanup},
     {"gpu", suite_gpu},
+    {"pool", suite_pool},
     {"errors", suite_errors},
     {"identity", suite_identity},
     {"limits", suite_limits},
