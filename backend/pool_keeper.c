@@ -107,7 +107,7 @@ warm(struct backend *b, struct store *store, const struct wanted *w, struct erro
     struct pool_entry e = {.status = POOL_WARMING, .created_at_ms = time_now_ms()};
     struct container c = w->plan;
     struct engine_spec spec;
-    bool ready = false;
+    bool announced = false, ready = false;
     int r;
 
     id_container(c.id);
@@ -116,9 +116,10 @@ warm(struct backend *b, struct store *store, const struct wanted *w, struct erro
     memcpy(e.template_name, c.template_name, sizeof(e.template_name));
     memcpy(e.tier, c.tier, sizeof(e.tier));
     memcpy(e.fingerprint, w->fingerprint, sizeof(e.fingerprint));
-    r = store_pool_insert(store, &e, err);
-    if (r == 0)
-        r = container_lock(b, c.id, &lock, err);
+    r = store_pool_insert(store, &e, &announced, err);
+    if (r < 0 || !announced)
+        return r;
+    r = container_lock(b, c.id, &lock, err);
     if (r == 0)
         r = engine_warm(b->engine, &spec, err);
     if (r == 0)

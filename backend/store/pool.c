@@ -10,7 +10,7 @@ enum { LIST_GROWTH = 64 };
 const char *const pool_status_names[] = {"warming", "ready", "draining", NULL};
 
 int
-store_pool_insert(struct store *s, const struct pool_entry *e, struct error *err)
+store_pool_insert(struct store *s, const struct pool_entry *e, bool *ret, struct error *err)
 {
     _cleanup_(store_tx_done) struct store_tx tx = {0};
     sqlite3_stmt *st;
@@ -29,6 +29,7 @@ store_pool_insert(struct store *s, const struct pool_entry *e, struct error *err
     sqlite3_bind_int64(st, 6, e->created_at_ms);
     r = stmt_run(s, st, err);
     stmt_release(&st);
+    *ret = sqlite3_changes(s->db) > 0;
     return r < 0 ? r : store_tx_commit(&tx, err);
 }
 

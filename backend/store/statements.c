@@ -70,7 +70,8 @@ const char *const statement_sql[STMT_COUNT] = {
         "OR EXISTS (SELECT 1 FROM container WHERE id = ?1)",
     [STMT_POOL_INSERT] =
         "INSERT INTO pool (id, template, tier, fingerprint, status, created_at) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS ("
+        "  SELECT 1 FROM pool_counter WHERE template = ?2 AND tier = ?3 AND held = 1)",
     [STMT_POOL_READY] = "UPDATE pool SET status = 'ready' WHERE id = ?1 AND status = 'warming'",
     [STMT_POOL_DRAIN] = "UPDATE pool SET status = 'draining' WHERE id = ?1",
     [STMT_POOL_DELETE] = "DELETE FROM pool WHERE id = ?1",

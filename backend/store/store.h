@@ -105,8 +105,8 @@ int store_container_delete(struct store *s, const char *id, struct error *err);
 /* Whether there is a row of this container, owned or in the pool. */
 int store_container_known(struct store *s, const char *id, bool *ret, struct error *err);
 
-/* Insert the pool's row as it stands. */
-int store_pool_insert(struct store *s, const struct pool_entry *e, struct error *err);
+/* Insert the pool's row as it stands; *ret false: its template and tier are held empty. */
+int store_pool_insert(struct store *s, const struct pool_entry *e, bool *ret, struct error *err);
 
 /* A `warming` one is ready; *ret false: it is to be drained, or gone. */
 int store_pool_ready(struct store *s, const char *id, bool *ret, struct error *err);
