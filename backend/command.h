@@ -37,6 +37,7 @@ struct command {
     const char *agent_id;     /* who asked, for the audit; NULL: the container's */
     const char *session_id;
     const char *request_id;
+    const char *nonce; /* of a keyed request: its id is derived from it; NULL: any id */
     const struct command_observer *observer; /* NULL: nobody listens */
     int peer_fd; /* a client's going away here ends the command; -1: none */
 };

@@ -48,6 +48,8 @@ put(FCGX_Stream *out, const struct incoming *in, const struct answer *a, int sta
         put_problem_headers(&b, a);
     else if (a->response.etag[0])
         buf_printf(&b, "ETag: %s\r\n", a->response.etag);
+    if (a->replayed && !failed)
+        buf_printf(&b, "Idempotency-Replayed: true\r\n");
     if (buf_printf(&b, "\r\n") < 0 || FCGX_PutStr(b.data, (int)b.len, out) < 0)
         return -EPIPE;
     if (text && !head_only && FCGX_PutStr(text, (int)len, out) < 0)

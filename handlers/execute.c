@@ -1,6 +1,7 @@
 /* POST execute. */
 #include "handlers/execute.h"
 
+#include "backend/recall.h"
 #include "handlers/json.h"
 #include "handlers/routes.h"
 
@@ -49,6 +50,7 @@ command_from_body(const struct request *req, const struct command_body *body,
         .background = body->background,
         .request_id = req->request_id,
         .observer = body->background ? NULL : events_observer(events),
+        .nonce = req->nonce,
         .peer_fd = req->peer_fd,
     };
     return command_check(req->backend->settings, ret, err);
@@ -111,6 +113,30 @@ execution_answer(const struct execution *x, int r, struct events *events, struct
     return 0;
 }
 
+/* The first answer of one in the background said that it runs, unless it could not be started. */
+static void
+recall_first_answer(struct audit_entry *e)
+{
+    if (e->background && e->duration_ms > 0)
+        e->status = AUDIT_RUNNING;
+}
+
+int
+execution_replay(const struct request *req, struct response *res, struct error *err)
+{
+    const struct caller caller = request_caller(req);
+    _cleanup_(events_done) struct events events;
+    struct execution x = {0};
+    int r;
+
+    events_init(&events, req);
+    r = execution_recall(req->backend, &caller, req->nonce, req->peer_fd, &x, err);
+    recall_first_answer(&x.entry);
+    r = execution_answer(&x, r, &events, res, err);
+    execution_done(&x);
+    return r;
+}
+
 /*
  * POST execute - run a command in the sandbox that the request's scope selects.
  *
@@ -149,6 +175,7 @@ const struct route execute_routes[] = {
      .path = "/execute",
      .role = ROLE_USER,
      .handle = execute_post,
+     .replay = execution_replay,
      .body = execute_fields,
      .body_size = sizeof(struct execute_body),
      .summary = "Run a command in a sandbox"},

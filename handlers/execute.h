@@ -90,4 +90,7 @@ int command_from_body(const struct request *req, const struct command_body *body
 int execution_answer(const struct execution *x, int r, struct events *events, struct response *res,
                      struct error *err);
 
+/* A route's replay: the answer of an execution that its first attempt has begun. */
+int execution_replay(const struct request *req, struct response *res, struct error *err);
+
 #endif

@@ -11,6 +11,9 @@ const struct route *const route_tables[] = {
     snapshot_routes,
     gpu_routes, pool_routes,
     audit_routes,
+    follow_routes,
+
+    audit_admin_routes,
     NULL,
 };
 /* clang-format on */

@@ -18,7 +18,10 @@ enum {
     IMAGE_SIZE = 256, /* of an image reference */
     RUNTIME_SIZE = 33,
     REQUEST_ID_SIZE = 65,
-    SCOPE_KEY_SIZE = 65 /* hex of a hash */
+    SCOPE_KEY_SIZE = 65, /* hex of a hash */
+    IDEMPOTENCY_KEY_SIZE = 65,
+    FINGERPRINT_SIZE = 65, /* hex of a hash */
+    NONCE_SIZE = 33        /* hex of 128 random bits */
 };
 
 enum container_status {
@@ -177,8 +180,6 @@ struct snapshot_filter {
     int64_t limit;
 };
 
-enum { FINGERPRINT_SIZE = 65 /* hex of a hash */ };
-
 enum pool_status { POOL_WARMING = 1, POOL_READY, POOL_DRAINING };
 
 /* Spellings, NULL-terminated; index = value - 1. */
@@ -200,6 +201,50 @@ struct pool_figures {
     int64_t claimed, missed; /* requests */
     bool held;              /* drained, and not to be filled again */
 };
+
+enum { AUDIT_SHARES_MAX = 1000 };
+
+/* How many executions have one value of a field. */
+struct audit_share {
+    char key[NAME_SIZE];
+    int64_t count;
+};
+
+/* The most frequent values, at most AUDIT_SHARES_MAX; of days, the newest. */
+struct audit_shares {
+    struct audit_share *items; /* owned */
+    size_t count;
+};
+
+/* Figures over executions. Initialise with {0}; audit_summary_done() frees what it owns. */
+struct audit_summary {
+    int64_t total; /* refused ones too */
+    int64_t cpu_ms;
+    int64_t p50_ms, p95_ms, max_ms; /* of those that ran and are over; -1: there are none */
+    struct audit_shares by_status;
+    struct audit_shares by_tier; /* "none": the config's resource_limits */
+    struct audit_shares by_agent;
+    struct audit_shares by_day; /* "2026-03-02", UTC */
+};
+
+void audit_summary_done(struct audit_summary *sum);
+
+/* A request that came with an Idempotency-Key. Initialise with {0}; keyed_done() frees what it
+ * owns.
+ */
+struct keyed {
+    char owner[OWNER_SIZE];
+    char key[IDEMPOTENCY_KEY_SIZE];
+    char fingerprint[FINGERPRINT_SIZE];
+    char nonce[NONCE_SIZE]; /* what the ids of the things it makes are derived from */
+    uint64_t worker;        /* that carries it out; 0: it broke off, and nobody does */
+    int status;             /* of its answer; 0: there is none yet */
+    char *body; /* owned: the answer's JSON, "" for no content; NULL: it is not kept, but
+                   built again from what the request made */
+    int64_t created_at_ms;
+};
+
+void keyed_done(struct keyed *k);
 
 /* For GET status and whoami. */
 struct counts {

@@ -13,7 +13,8 @@
     "stderr_bytes, request_id, worker, hash, details, max_memory_kib, background, output_cap"
 
 /* A container that may be taken away: of ?1 or earlier is its last use, and nothing runs in it. The
- * sign before container_id has SQLite look through the few entries that run, not the many it had. */
+ * sign before container_id has SQLite look through the few entries that run, not the many it had.
+ */
 #define IS_IDLE                                                                                    \
     "one_shot = 0 AND status IN ('running', 'stopped') "                                           \
     "AND MAX(last_used_at, COALESCE(started_at, 0)) <= ?1 "                                        \
@@ -23,10 +24,35 @@
     "seq, id, container_id, owner, name, status, worker, size_bytes, created_at"
 
 /* clang-format off */
+
+/* The executions of a summary, started from ?1 until ?2; of one owner, ?3. */
+#define SUMMARY_ALL "FROM audit WHERE kind = 'execution' AND started_at >= ?1 AND started_at < ?2 "
+#define SUMMARY_OWNER SUMMARY_ALL "AND owner = ?3 "
+
+/* An execution that was begun and is over; a refused one took no time. */
+#define SUMMARY_ENDED "AND status NOT IN ('running', 'refused') "
+
+/* Keys and counts: of many keys those with the most, of days the newest. */
+#define SUMMARY_STATEMENTS(suffix, rows)                                                           \
+    [STMT_SUMMARY_TOTALS##suffix] = "SELECT COUNT(*), COALESCE(SUM(cpu_ms), 0) " rows,             \
+    [STMT_SUMMARY_STATUS##suffix] = "SELECT status, COUNT(*) " rows "GROUP BY 1 LIMIT ?4",         \
+    [STMT_SUMMARY_TIER##suffix] =                                                                  \
+        "SELECT COALESCE(MIN(tier), 'none'), COUNT(*) " rows "GROUP BY tier COLLATE NOCASE "       \
+        "ORDER BY 2 DESC, 1 LIMIT ?4",                                                             \
+    [STMT_SUMMARY_AGENT##suffix] =                                                                 \
+        "SELECT agent_id, COUNT(*) " rows "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?4",                \
+    [STMT_SUMMARY_DAY##suffix] =                                                                   \
+        "SELECT date(started_at / 1000, 'unixepoch'), COUNT(*) " rows                              \
+        "GROUP BY 1 ORDER BY 1 DESC LIMIT ?4",                                                     \
+    [STMT_SUMMARY_DURATION##suffix] =                                                              \
+        "SELECT duration_ms, COUNT(*), SUM(COUNT(*)) OVER () " rows SUMMARY_ENDED                  \
+        "GROUP BY 1 ORDER BY 1",
+
 const char *const statement_sql[STMT_COUNT] = {
     [STMT_BEGIN] = "BEGIN IMMEDIATE",
     [STMT_COMMIT] = "COMMIT",
     [STMT_ROLLBACK] = "ROLLBACK",
+    [STMT_BEGIN_READ] = "BEGIN DEFERRED",
 
     [STMT_OVERRIDE_GET] = "SELECT policy FROM override WHERE id = 1",
     [STMT_OVERRIDE_SET] = "UPDATE override SET policy = ?1 WHERE id = 1",
@@ -133,7 +159,7 @@ const char *const statement_sql[STMT_COUNT] = {
     [STMT_AUDIT_FINISH] =
         "UPDATE audit SET status = ?2, finished_at = ?3, duration_ms = ?4, cpu_ms = ?5, "
         "exit_code = ?6, signal = ?7, stdout_bytes = ?8, stderr_bytes = ?9, chain = ?10, hash = ?11, "
-        "max_memory_kib = ?12 "
+        "max_memory_kib = ?12, output_hash = ?13 "
         "WHERE id = ?1 AND status = 'running' RETURNING seq",
     [STMT_AUDIT_GET] =
         "SELECT " AUDIT_COLUMNS " FROM audit WHERE id = ?1 AND (?2 IS NULL OR owner = ?2)",
@@ -144,13 +170,67 @@ const char *const statement_sql[STMT_COUNT] = {
         "AND (?5 IS NULL OR tier = ?5 COLLATE NOCASE) AND (?6 IS NULL OR status = ?6) "
         "AND (?7 IS NULL OR kind = ?7) AND (?8 = 0 OR started_at >= ?8) "
         "AND (?9 = 0 OR started_at < ?9) AND (?10 = 0 OR seq < ?10) ORDER BY seq DESC LIMIT ?11",
+    [STMT_BACKGROUND_RUNNING] =
+        "SELECT " AUDIT_COLUMNS " FROM audit WHERE background = 1 AND status = 'running' "
+        "AND (?1 IS NULL OR container_id = ?1) AND seq > ?2 ORDER BY seq LIMIT ?3",
+    [STMT_BACKGROUND_SPENT] =
+        "SELECT id FROM container c WHERE one_shot = 1 AND status <> 'removing' "
+        "AND EXISTS (SELECT 1 FROM audit WHERE container_id = c.id AND background = 1) "
+        "AND NOT EXISTS (SELECT 1 FROM audit WHERE container_id = c.id AND status = 'running') "
+        "LIMIT 1",
     [STMT_OUTPUT_ADD] =
         "INSERT INTO output (audit_seq, stdout, stderr, stdout_truncated, stderr_truncated, "
         "stdout_head, stderr_head) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [STMT_OUTPUT_GET] =
         "SELECT stdout, stderr, stdout_truncated, stderr_truncated, stdout_head, stderr_head "
         "FROM output WHERE audit_seq = ?1",
-    [STMT_CHAIN_GET] = "SELECT length, hash FROM chain WHERE id = 1",
+    [STMT_CHAIN_GET] = "SELECT length, hash, gaps_entry FROM chain WHERE id = 1",
     [STMT_CHAIN_SET] = "UPDATE chain SET length = ?1, hash = ?2 WHERE id = 1",
+    [STMT_CHAIN_SIGN] = "UPDATE chain SET gaps_entry = ?1 WHERE id = 1",
+    [STMT_CHAIN_WALK] =
+        "SELECT " AUDIT_COLUMNS ", chain, output_hash, audit_seq, stdout, stderr, stdout_truncated, "
+        "stderr_truncated, stdout_head, stderr_head "
+        "FROM audit LEFT JOIN output ON audit_seq = seq WHERE chain IS NOT NULL ORDER BY chain",
+    [STMT_CHAIN_STRAY] = "SELECT id FROM audit WHERE chain IS NULL AND status <> 'running' LIMIT 1",
+    [STMT_GAP_LIST] = "SELECT first, last, hash FROM chain_gap ORDER BY first",
+    [STMT_GAP_AT] = "SELECT last, hash FROM chain_gap WHERE first = ?1",
+    [STMT_GAP_TAKE] =
+        "DELETE FROM chain_gap WHERE first <= ?2 + 1 AND last >= ?1 - 1 RETURNING first, last, hash",
+    [STMT_GAP_ADD] = "INSERT INTO chain_gap (first, last, hash) VALUES (?1, ?2, ?3)",
+    [STMT_RETIRE_LIST] =
+        "SELECT chain, hash FROM audit INDEXED BY audit_chain "
+        "WHERE chain IS NOT NULL AND started_at < ?1 ORDER BY chain",
+    [STMT_PURGE] =
+        "DELETE FROM audit WHERE seq IN ("
+        "  SELECT seq FROM ("
+        "    SELECT seq, bytes, SUM(bytes) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS sum FROM ("
+        "      SELECT a.seq AS seq, COALESCE(length(stdout) + length(stderr), 0) AS bytes"
+        "      FROM chain_gap g CROSS JOIN audit a ON a.chain BETWEEN g.first AND g.last"
+        "      LEFT JOIN output ON audit_seq = a.seq LIMIT ?1))"
+        "  WHERE sum - bytes < ?2)",
+    [STMT_AUDIT_NTH] =
+        "SELECT started_at FROM audit WHERE chain IS NOT NULL ORDER BY started_at LIMIT 1 "
+        "OFFSET (SELECT COUNT(*) FROM audit WHERE chain IS NOT NULL) * ?1 / ?2",
+    [STMT_PAGE_SIZE] = "PRAGMA page_size",
+    [STMT_PAGE_COUNT] = "PRAGMA page_count",
+    [STMT_PAGE_FREE] = "PRAGMA freelist_count",
+
+    SUMMARY_STATEMENTS(, SUMMARY_ALL)
+    SUMMARY_STATEMENTS(_OF, SUMMARY_OWNER)
+
+    [STMT_IDEMPOTENCY_GET] =
+        "SELECT fingerprint, nonce, worker, status, body FROM idempotency "
+        "WHERE owner = ?1 AND key = ?2",
+    [STMT_IDEMPOTENCY_ADD] =
+        "INSERT INTO idempotency (owner, key, fingerprint, nonce, worker, created_at) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING RETURNING 1",
+    [STMT_IDEMPOTENCY_TAKE] =
+        "UPDATE idempotency SET worker = ?5 WHERE owner = ?1 AND key = ?2 AND nonce = ?3 "
+        "AND worker = ?4 AND status IS NULL RETURNING 1",
+    [STMT_IDEMPOTENCY_ANSWER] =
+        "UPDATE idempotency SET status = ?4, body = ?5 WHERE owner = ?1 AND key = ?2 AND nonce = ?3",
+    [STMT_IDEMPOTENCY_FORGET] =
+        "DELETE FROM idempotency WHERE owner = ?1 AND key = ?2 AND nonce = ?3",
+    [STMT_IDEMPOTENCY_EXPIRE] = "DELETE FROM idempotency WHERE created_at < ?1",
 };
 /* clang-format on */

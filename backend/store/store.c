@@ -195,6 +195,23 @@ store_tx_done(struct store_tx *tx)
     shared_unlock(&tx->lock);
 }
 
+int
+store_read_begin(struct store *s, struct store **ret, struct error *err)
+{
+    int r = run(s, STMT_BEGIN_READ, err);
+
+    if (r == 0)
+        *ret = s;
+    return r;
+}
+
+void
+store_read_done(struct store **s)
+{
+    if (*s)
+        run(*s, STMT_COMMIT, NULL);
+}
+
 static int
 user_version(struct store *s, size_t *ret, struct error *err)
 {
@@ -281,6 +298,38 @@ store_open(const char *path, struct shared *shared, struct store **ret, struct e
     rc = sqlite3_open_v2(path, &s->db,
                          SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     r = rc == SQLITE_OK ? configure(s, err) : store_fail(s, err);
+    if (r == 0)
+        *ret = TAKE(s);
+    return r;
+}
+
+/* Only what this version can read. */
+static int
+check_version(struct store *s, struct error *err)
+{
+    size_t version = 0;
+    int r = user_version(s, &version, err);
+
+    if (r < 0 || version == ARRAY_LEN(migrations))
+        return r;
+    return error_set(err, ERR_INTERNAL, "sandbox.db is of another version of sandboxd");
+}
+
+int
+store_open_reading(const char *path, struct store **ret, struct error *err)
+{
+    _cleanup_(store_freep) struct store *s = calloc(1, sizeof(*s));
+    int rc, r;
+
+    if (!s)
+        return error_errno(err, ENOMEM, "store");
+    rc = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc != SQLITE_OK)
+        return store_fail(s, err);
+    sqlite3_busy_timeout(s->db, BUSY_WAIT_MS);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    r = check_version(s, err);
     if (r == 0)
         *ret = TAKE(s);
     return r;

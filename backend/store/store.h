@@ -31,6 +31,12 @@ struct shared;
  */
 int store_open(const char *path, struct shared *shared, struct store **ret, struct error *err);
 
+/*
+ * Open it only to read, beside a service that runs or without one: neither lock nor checkpoint.
+ * Errors: ERR_INTERNAL, with SQLite's message in the detail.
+ */
+int store_open_reading(const char *path, struct store **ret, struct error *err);
+
 /* Close it. */
 void store_free(struct store *s);
 CLEANUP_FN(struct store *, store_free)
@@ -185,7 +191,7 @@ int store_snapshot_delete(struct store *s, const char *id, struct error *err);
 int store_counts(struct store *s, const char *owner, int64_t since_ms, struct counts *ret,
                  struct error *err);
 
-/* Write the intent: an entry that is `running`. Not synced. */
+/* Write the intent: an entry that is `running`. Synced only for one in the background. */
 int store_audit_begin(struct store *s, const struct audit_entry *e, struct error *err);
 
 /*
@@ -211,8 +217,92 @@ int store_audit_list(struct store *s, const struct audit_filter *filter, struct 
                      size_t *ret_count, struct error *err);
 void store_audit_list_free(struct audit_entry *list, size_t count);
 
+/*
+ * The executions that run in the background, oldest first: those of @container_id (NULL: of all),
+ * with a seq above @after, at most @limit. *ret is as of store_audit_list().
+ */
+int store_background_running(struct store *s, const char *container_id, int64_t after,
+                             int64_t limit, struct audit_entry **ret, size_t *ret_count,
+                             struct error *err);
+
+/* A one-shot container whose execution in the background has ended. Errors: ERR_NOT_FOUND: there is
+ * none (any more). */
+int store_background_spent(struct store *s, char ret_id[CONTAINER_ID_SIZE], struct error *err);
+
 /* The output kept for the entry with this seq; empty if there is none. Caller: audit_output_done().
  */
 int store_audit_output(struct store *s, int64_t seq, struct audit_output *ret, struct error *err);
+
+/* Figures over the executions of filter->owner (NULL: of all) from since_ms until until_ms, all as
+ * of one moment. Caller: audit_summary_done(). */
+int store_audit_summary(struct store *s, const struct audit_filter *filter,
+                        struct audit_summary *ret, struct error *err);
+
+/*
+ * Give up the finished entries that started before @before_ms: from now on the chain does without
+ * them, and store_audit_purge() deletes them. @by is the change entry that signs this off, but for
+ * its details, which are set here; none is left where there is nothing to give up. *ret_removed
+ * counts the entries; *ret_more says that there are so many pieces of the chain between others that
+ * another call has to go on. Synced. Errors: ERR_CONFLICT if somebody has tampered with the gaps.
+ */
+int store_audit_retire(struct store *s, int64_t before_ms, const struct audit_entry *by,
+                       int64_t *ret_removed, bool *ret_more, struct error *err);
+
+/*
+ * Delete some entries that were given up, with their output; adds to *freed_bytes what became free
+ * in the database for new entries. *ret_more: call again, but let others write first. Errors: as
+ * store_audit_retire().
+ */
+int store_audit_purge(struct store *s, int64_t *freed_bytes, bool *ret_more, struct error *err);
+
+/* When, in ms, the entry started before which @share / @of of the finished ones lie. -ENOENT,
+ * without an error, if there are no such. */
+int store_audit_oldest(struct store *s, int64_t share, int64_t of, int64_t *ret_ms,
+                       struct error *err);
+
+/* Bytes of the database that are in use, free pages left out. */
+int store_used_bytes(struct store *s, int64_t *ret, struct error *err);
+
+/* What a walk along the hash chain found. */
+struct chain_report {
+    int64_t entries;  /* that are right */
+    int64_t removed;  /* by cleanups, signed off */
+    int64_t cleanups; /* that removed them */
+    char head[65];    /* the newest entry's hash */
+    char what[160];   /* is wrong; "" if all is well */
+    int64_t position; /* in the chain of what is wrong; 0: it has none */
+};
+
+/*
+ * Verify the audit log: every entry's link and output, that none is missing but those that a
+ * cleanup has signed off, and the chain's head. Returns 0 also where something is wrong. It finds
+ * what was changed by somebody who did not make the chain anew from there on: a copy of `head` kept
+ * elsewhere tells that, too.
+ */
+int store_chain_verify(struct store *s, struct chain_report *ret, struct error *err);
+
+/*
+ * Insert @k, without an answer, unless its owner has a request of that key: then *ret_added is
+ * false and @k is that request. Not synced. Caller: keyed_done().
+ */
+int store_keyed_begin(struct store *s, struct keyed *k, bool *ret_added, struct error *err);
+
+/* Read the request @k->owner, @k->key into @k. Caller: keyed_done(). Errors: ERR_NOT_FOUND. */
+int store_keyed_get(struct store *s, struct keyed *k, struct error *err);
+
+/*
+ * Let @worker carry out @k, which has no answer, instead of @k->worker. Errors: ERR_CONFLICT if
+ * another one was faster.
+ */
+int store_keyed_take(struct store *s, const struct keyed *k, uint64_t worker, struct error *err);
+
+/* Keep @k's answer: @k->status and @k->body. Synced where there is a body to lose. */
+int store_keyed_answer(struct store *s, const struct keyed *k, struct error *err);
+
+/* Forget @k. Missing is fine. */
+int store_keyed_forget(struct store *s, const struct keyed *k, struct error *err);
+
+/* Forget all that began before @before_ms. */
+int store_keyed_expire(struct store *s, int64_t before_ms, struct error *err);
 
 #endif
