@@ -22,6 +22,8 @@ struct command_observer {
     struct guest_sink sink;
     /* It has its audit row, and is about to be started; @entry lives as long as it runs. */
     void (*announced)(void *arg, const struct audit_entry *entry); /* @arg is the sink's */
+    /* It has ended, and its row says so. */
+    void (*ended)(void *arg, const struct audit_entry *entry, const struct audit_output *output);
 };
 
 /* Everything is borrowed. */

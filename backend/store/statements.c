@@ -152,6 +152,7 @@ const char *const statement_sql[STMT_COUNT] = {
         "(SELECT COUNT(*) FROM audit WHERE started_at >= ?2 AND owner = ?1 AND kind = 'execution' "
         " AND status <> 'refused')",
 
+    [STMT_AUDIT_STOPPED] = "SELECT 1 FROM container WHERE id = ?1 AND status <> 'running'",
     [STMT_AUDIT_BEGIN] =
         "INSERT INTO audit (id, kind, owner, agent_id, session_id, container_id, tier, template, "
         "command, status, started_at, request_id, worker, details, background, output_cap) "
