@@ -35,6 +35,7 @@ struct server {
 union payload {
     struct engine_spec spec;
     char id[CONTAINER_ID_SIZE];
+    char image[IMAGE_SIZE];
     bool disk;
     char ids[ENGINE_STATS_MAX][CONTAINER_ID_SIZE];
     struct broker_rollback_request rollback;
@@ -153,6 +154,46 @@ serve_start(struct server *s, const union payload *p, size_t length, struct answ
         return r;
     turn_begin(s->broker->turns, p->spec.id, &turn);
     return broker_start(s->broker, s->docker, &p->spec, err);
+}
+
+static int
+serve_warm(struct server *s, const union payload *p, size_t length, struct answer *a,
+           struct error *err)
+{
+    _cleanup_(turn_end) struct turn turn = {0};
+    int r = check_payload_spec(s, p, length, SPEC_WARM, err);
+
+    (void)a;
+    if (r < 0)
+        return r;
+    turn_begin(s->broker->turns, p->spec.id, &turn);
+    return broker_warm(s->broker, s->docker, &p->spec, err);
+}
+
+static int
+serve_adopt(struct server *s, const union payload *p, size_t length, struct answer *a,
+            struct error *err)
+{
+    _cleanup_(turn_end) struct turn turn = {0};
+    int r = check_payload_spec(s, p, length, SPEC_ADOPT, err);
+
+    (void)a;
+    if (r < 0)
+        return r;
+    turn_begin(s->broker->turns, p->spec.id, &turn);
+    return broker_adopt(s->broker, s->docker, &p->spec, err);
+}
+
+static int
+serve_image_id(struct server *s, const union payload *p, size_t length, struct answer *a,
+               struct error *err)
+{
+    int r;
+
+    if (length != sizeof(p->image) || !terminated(p->image, sizeof(p->image)))
+        return refuse(err);
+    r = answer_alloc(a, ENGINE_IMAGE_ID_SIZE, err);
+    return r < 0 ? r : broker_image_id(s->broker, s->docker, p->image, a->data, err);
 }
 
 static int
@@ -297,6 +338,7 @@ static const serve_fn operations[] = {
     [BROKER_INFO] = serve_info, [BROKER_CREATE] = serve_create, [BROKER_START] = serve_start,
     [BROKER_STOP] = serve_stop, [BROKER_REMOVE] = serve_remove, [BROKER_INSPECT] = serve_inspect,
     [BROKER_LIST] = serve_list, [BROKER_STATS] = serve_stats, [BROKER_ROLLBACK] = serve_rollback,
+    [BROKER_WARM] = serve_warm, [BROKER_ADOPT] = serve_adopt, [BROKER_IMAGE_ID] = serve_image_id,
     [BROKER_SNAPSHOT_CREATE] = serve_snapshot_create,
     [BROKER_SNAPSHOT_REMOVE] = serve_snapshot_remove,
     [BROKER_SNAPSHOT_LIST] = serve_snapshot_list,

@@ -43,8 +43,15 @@ int broker_snapshot_remove(struct broker *b, struct docker *d, const char *snaps
 int broker_snapshot_list(struct broker *b, struct docker *d, char (**ret)[SNAPSHOT_ID_SIZE],
                          size_t *ret_count, struct error *err);
 
-/* What a spec is wanted for. */
-enum spec_use { SPEC_START, SPEC_ROLLBACK, SPEC_CREATE };
+int broker_warm(struct broker *b, struct docker *d, const struct engine_spec *spec,
+                struct error *err);
+int broker_adopt(struct broker *b, struct docker *d, const struct engine_spec *spec,
+                 struct error *err);
+int broker_image_id(struct broker *b, struct docker *d, const char *image,
+                    char ret[ENGINE_IMAGE_ID_SIZE], struct error *err);
+
+/* What a spec is wanted for. SPEC_WARM has no owner yet; its uid is the range's last one. */
+enum spec_use { SPEC_START, SPEC_ADOPT, SPEC_ROLLBACK, SPEC_CREATE, SPEC_WARM };
 
 /*
  * Whether @spec is one that a worker may ask for. Its runtime must be one that the YAML names,

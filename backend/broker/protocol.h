@@ -23,6 +23,9 @@ enum broker_operation {
     BROKER_ROLLBACK, /* struct broker_rollback_request -> - */
     BROKER_SNAPSHOT_CREATE, /* struct broker_snapshot_request -> int64_t size in bytes */
     BROKER_SNAPSHOT_REMOVE, /* char snapshot id[] -> - */
+    BROKER_WARM,            /* struct engine_spec -> - */
+    BROKER_ADOPT,           /* struct engine_spec -> - */
+    BROKER_IMAGE_ID,        /* char image[]       -> char image id[] */
     BROKER_SNAPSHOT_LIST    /* -              -> char snapshot id[][] */
 };
 

@@ -28,6 +28,8 @@ static const struct {
     {"audit", suite_audit},
     {"cleanup", suite_cleanup},
     {"gpu", suite_gpu},
+    {"pool", suite_pool},
+    {"pool-upkeep", suite_pool_upkeep},
     {"errors", suite_errors},
     {"identity", suite_identity},
     {"limits", suite_limits},

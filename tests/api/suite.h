@@ -24,5 +24,7 @@ int suite_processes(void);
 int suite_engine(void);
 int suite_cleanup(void);
 int suite_gpu(void);
+int suite_pool(void);
+int suite_pool_upkeep(void);
 
 #endif
