@@ -71,9 +71,10 @@ known_to_settings(struct broker *b, const char *image, const char *runtime)
     bool runtime_known = strcmp(runtime, s->service.docker_runtime) == 0;
 
     for (size_t i = 0; i < s->templates.count; i++)
-        image_known = image_known || strcmp(templates[i].image, image) == 0;
+        image_known = image_known || (templates[i].image && strcmp(templates[i].image, image) == 0);
     for (size_t i = 0; i < s->tiers.count; i++)
         runtime_known = runtime_known || strcmp(tiers[i].runtime, runtime) == 0;
+    image_known = image_known || broker_is_template_image(b, image);
     return image_known && runtime_known;
 }
 

@@ -61,8 +61,8 @@ docker_image_tag(struct docker *d, const char *image, const char *repository, co
     return docker_call(d, &req, NULL, err);
 }
 
-int
-docker_image_remove(struct docker *d, const char *reference, struct error *err)
+static int
+delete_image(struct docker *d, const char *reference, const char *query, struct error *err)
 {
     struct docker_request req = {
         .method = "DELETE",
@@ -74,9 +74,21 @@ docker_image_remove(struct docker *d, const char *reference, struct error *err)
 
     if (r < 0)
         return r;
-    snprintf(path, sizeof(path), "/images/%s", reference);
+    snprintf(path, sizeof(path), "/images/%s%s", reference, query);
     req.path = path;
     return docker_call(d, &req, NULL, err);
+}
+
+int
+docker_image_remove(struct docker *d, const char *reference, struct error *err)
+{
+    return delete_image(d, reference, "", err);
+}
+
+int
+docker_image_untag(struct docker *d, const char *reference, struct error *err)
+{
+    return delete_image(d, reference, "?force=1", err);
 }
 
 /*

@@ -69,6 +69,17 @@ stmt_run(struct store *s, sqlite3_stmt *st, struct error *err)
     return sqlite3_step(st) == SQLITE_DONE ? 0 : store_fail(s, err);
 }
 
+int
+stmt_run_on(struct store *s, enum statement which, const char *key, struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, which, err);
+
+    if (!st)
+        return -EIO;
+    stmt_bind_text(st, 1, key);
+    return stmt_run(s, st, err);
+}
+
 void
 column_copy(sqlite3_stmt *st, int column, char *buf, size_t size)
 {
