@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "backend/job.h"
 #include "backend/log.h"
 
 enum { TICK_SECONDS = 1 };
@@ -17,6 +18,8 @@ wait_for_work(struct service_context *ctx, const sigset_t *signals)
     struct error err = {0};
     int sig = sigtimedwait(signals, NULL, &tick);
 
+    if (sig == SIGUSR2)
+        job_wake();
     if (sig == SIGHUP && current_reload(ctx->current, &err) < 0)
         log_error("settings stay as they were: %s", err.msg);
     return sig != SIGTERM;
@@ -25,6 +28,7 @@ wait_for_work(struct service_context *ctx, const sigset_t *signals)
 int
 builder_main(struct service_context *ctx)
 {
+    struct error err = {0};
     sigset_t signals;
 
     sigemptyset(&signals);
@@ -33,6 +37,10 @@ builder_main(struct service_context *ctx)
     sigaddset(&signals, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     json_object_seed(0);
+    if (job_start(ctx, &err) < 0) {
+        log_error("builder: %s (%s)", err.msg, err.detail);
+        return EXIT_FAILURE;
+    }
     while (wait_for_work(ctx, &signals))
         ;
     return EXIT_SUCCESS;

@@ -9,6 +9,7 @@
 #include "backend/capture.h"
 #include "backend/guest/guest.h"
 #include "backend/store/store.h"
+#include "backend/template.h"
 
 enum { PATH_SIZE = 4096, ENV_NAME_MAX = 128 };
 
@@ -337,7 +338,7 @@ execution_run(struct backend *b, const struct placement *where, const struct com
     bool created;
     int r;
 
-    r = placement_plan(b->settings, where, &plan, err);
+    r = template_place(b, where, &plan, err);
     if (r < 0) {
         note_refusal(b, where, command, err);
         return r;

@@ -50,17 +50,25 @@ broker_write(int fd, const void *data, size_t len)
     return 0;
 }
 
-/* The descriptor in @m, -1 if there is none. */
+/* The descriptor in @m, -1 if there is none; more than one (the room of one is padded) are closed. */
 static int
 passed_descriptor(struct msghdr *m)
 {
     const struct cmsghdr *c = CMSG_FIRSTHDR(m);
-    int fd = -1;
+    int first = -1;
 
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-        c->cmsg_len == CMSG_LEN(sizeof(fd)))
-        memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-    return fd;
+    if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+        return -1;
+    for (size_t at = 0; CMSG_LEN(at + sizeof(int)) <= c->cmsg_len; at += sizeof(int)) {
+        int fd;
+
+        memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
+        if (first < 0)
+            first = fd;
+        else
+            close(fd);
+    }
+    return first;
 }
 
 int

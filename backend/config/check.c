@@ -2,6 +2,7 @@
 #include "backend/config/check.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "backend/config/names.h"
 #include "backend/typo.h"
@@ -105,8 +106,17 @@ check_tiers(const struct settings *s, const struct places *places, struct error 
     return r;
 }
 
-/* The files of a build's context; @at is the template. */
-static int
+/* Whether a directory on the way to @path is a file itself. */
+static bool
+below_a_file(json_t *files, const char *path)
+{
+    for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/'))
+        if (json_object_getn(files, path, (size_t)(slash - path)))
+            return true;
+    return false;
+}
+
+int
 check_files(json_t *files, const struct pointer *at, const struct places *places,
             struct error *err)
 {
@@ -122,6 +132,8 @@ check_files(json_t *files, const struct pointer *at, const struct places *places
 
         if (fault)
             r = places_violation(places, &here, err, "the path %s", fault);
+        else if (below_a_file(files, path))
+            r = places_violation(places, &here, err, "the path goes through another file");
     }
     return r;
 }

@@ -39,7 +39,9 @@ name_is_user(const char *s)
 bool
 name_is_image(const char *s)
 {
-    return is_spelled(s, LOWER UPPER DIGITS, LOWER UPPER DIGITS "._-/:@", 255);
+    /* ".." and "//" would make another path of it in a URL; no reference has them. */
+    return is_spelled(s, LOWER UPPER DIGITS, LOWER UPPER DIGITS "._-/:@", 255) &&
+           !strstr(s, "..") && !strstr(s, "//");
 }
 
 const char *

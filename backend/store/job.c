@@ -101,6 +101,18 @@ store_job_list(struct store *s, struct job **ret, size_t *ret_count, struct erro
     return 0;
 }
 
+/* Whether there is one: nobody shall take the writer's lock every second to find none. */
+static int
+any_queued(struct store *s, struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_JOB_QUEUED, err);
+    int rc = st ? sqlite3_step(st) : SQLITE_ERROR;
+
+    if (rc == SQLITE_DONE)
+        return -ENOENT;
+    return rc == SQLITE_ROW ? 0 : store_fail(s, err);
+}
+
 /* Take the oldest in the transaction at hand. */
 static int
 claim(struct store *s, struct job *ret, struct error *err)
@@ -123,8 +135,10 @@ int
 store_job_claim(struct store *s, struct job *ret, struct error *err)
 {
     _cleanup_(store_tx_done) struct store_tx tx = {0};
-    int r = store_tx_begin(s, false, &tx, err);
+    int r = any_queued(s, err);
 
+    if (r == 0)
+        r = store_tx_begin(s, false, &tx, err);
     if (r == 0)
         r = claim(s, ret, err);
     return r < 0 ? r : store_tx_commit(&tx, err);

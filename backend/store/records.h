@@ -155,7 +155,7 @@ void audit_output_done(struct audit_output *o);
 struct template_row {
     char name[NAME_SIZE];
     char image[IMAGE_SIZE]; /* "": built from the Dockerfile */
-    char *dockerfile;       /* owned; NULL: it has an image */
+    char *dockerfile;       /* owned; NULL: it has an image, or was not asked for */
     char *files;            /* owned: a JSON object, path to text; NULL stands for {} */
     bool removing;          /* its removal has begun */
     int64_t created_at_ms;

@@ -12,7 +12,9 @@
     "started_at, finished_at, duration_ms, cpu_ms, exit_code, signal, stdout_bytes, "              \
     "stderr_bytes, request_id, worker, hash, details, max_memory_kib, background, output_cap"
 
-#define TEMPLATE_COLUMNS "name, image, dockerfile, files, removing, created_at, updated_at"
+/* A row's texts may be large, and are read only where they are needed. */
+#define TEMPLATE_COLUMNS(dockerfile, files)                                                        \
+    "name, image, " dockerfile ", " files ", removing, created_at, updated_at"
 
 #define JOB_COLUMNS "template, kind, status, attempts, error, created_at, finished_at"
 
@@ -99,8 +101,12 @@ const char *const statement_sql[STMT_COUNT] = {
     [STMT_TEMPLATE_INSERT] =
         "INSERT INTO template (name, image, dockerfile, files, created_at, updated_at) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
-    [STMT_TEMPLATE_GET] = "SELECT " TEMPLATE_COLUMNS " FROM template WHERE name = ?1",
-    [STMT_TEMPLATE_LIST] = "SELECT " TEMPLATE_COLUMNS " FROM template ORDER BY created_at DESC, name",
+    [STMT_TEMPLATE_GET] = 
+        "SELECT " TEMPLATE_COLUMNS("NULL", "'{}'") " FROM template WHERE name = ?1",
+    [STMT_TEMPLATE_SOURCE] =
+        "SELECT " TEMPLATE_COLUMNS("dockerfile", "files") " FROM template WHERE name = ?1",
+    [STMT_TEMPLATE_LIST] =
+        "SELECT " TEMPLATE_COLUMNS("NULL", "'{}'") " FROM template ORDER BY created_at DESC, name",
     [STMT_TEMPLATE_USED] =
         "SELECT (SELECT COUNT(*) FROM container WHERE template = ?1), "
         "(SELECT COUNT(*) FROM pool WHERE template = ?1)",
@@ -114,6 +120,7 @@ const char *const statement_sql[STMT_COUNT] = {
         "WHERE status NOT IN ('queued', 'running') RETURNING template",
     [STMT_JOB_GET] = "SELECT " JOB_COLUMNS " FROM job WHERE template = ?1",
     [STMT_JOB_LIST] = "SELECT " JOB_COLUMNS " FROM job",
+    [STMT_JOB_QUEUED] = "SELECT 1 FROM job WHERE status = 'queued' LIMIT 1",
     [STMT_JOB_CLAIM] =
         "UPDATE job SET status = 'running', attempts = attempts + 1 WHERE template = "
         "(SELECT template FROM job WHERE status = 'queued' ORDER BY created_at, template LIMIT 1) "

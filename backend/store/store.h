@@ -133,12 +133,17 @@ int store_audit_output(struct store *s, int64_t seq, struct audit_output *ret, s
 /* Insert @t as it stands; synced. Errors: ERR_CONFLICT if the name is taken. */
 int store_template_insert(struct store *s, const struct template_row *t, struct error *err);
 
-/* The template @name, also one whose removal has begun. Errors: ERR_NOT_FOUND. */
+/* The template @name without its Dockerfile and files, also one whose removal has begun. Errors:
+ * ERR_NOT_FOUND. */
 int store_template_get(struct store *s, const char *name, struct template_row *ret,
                        struct error *err);
 
+/* As store_template_get(), with Dockerfile and files. */
+int store_template_source(struct store *s, const char *name, struct template_row *ret,
+                          struct error *err);
+
 /*
- * All of them, newest first. *ret is an array of *ret_count that store_template_list_free() frees.
+ * All of them without Dockerfiles and files, newest first. *ret is an array of *ret_count that store_template_list_free() frees.
  */
 int store_template_list(struct store *s, struct template_row **ret, size_t *ret_count,
                         struct error *err);

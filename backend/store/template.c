@@ -56,10 +56,11 @@ read_template(sqlite3_stmt *st, struct template_row *t, struct error *err)
     return error_errno(err, ENOMEM, "template");
 }
 
-int
-store_template_get(struct store *s, const char *name, struct template_row *ret, struct error *err)
+static int
+get_one(struct store *s, enum statement which, const char *name, struct template_row *ret,
+        struct error *err)
 {
-    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_TEMPLATE_GET, err);
+    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, which, err);
     int rc;
 
     if (!st)
@@ -69,6 +70,19 @@ store_template_get(struct store *s, const char *name, struct template_row *ret, 
     if (rc == SQLITE_DONE)
         return error_set(err, ERR_NOT_FOUND, "there is no such template");
     return rc == SQLITE_ROW ? read_template(st, ret, err) : store_fail(s, err);
+}
+
+int
+store_template_get(struct store *s, const char *name, struct template_row *ret, struct error *err)
+{
+    return get_one(s, STMT_TEMPLATE_GET, name, ret, err);
+}
+
+int
+store_template_source(struct store *s, const char *name, struct template_row *ret,
+                      struct error *err)
+{
+    return get_one(s, STMT_TEMPLATE_SOURCE, name, ret, err);
 }
 
 int
