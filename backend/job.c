@@ -17,10 +17,18 @@
 enum {
     TICK_SECONDS = 1,
     GRACE_MS = 60000, /* beyond builds.timeout_seconds, which the broker watches */
+    TIDY_MS = 60000, /* between two looks for removals that were cut short */
     FINISH_TRIES = 30 /* a second each: a result must not be lost to a busy or full disk */
 };
 
 static const char died[] = "the builder died twice while it worked on this";
+
+/* One of the threads. Lifetime: process. */
+struct hand {
+    struct backend *backend; /* owned */
+    bool outage;             /* the engine went away in the last job, and is waited for */
+    int64_t tidy_at_ms;      /* monotonic */
+};
 
 /* What the threads share. */
 static struct {
@@ -165,63 +173,91 @@ run(struct backend *b, struct store *store, const struct job *job)
     return outage;
 }
 
-/* One look at the queue, and one job. *outage: the engine was away, and is waited for first. */
-static int
-turn(struct backend *b, bool *outage, struct error *err)
+/* Finish what workers that died on the way, or an engine that was away, have left. */
+static void
+tidy(struct hand *h)
 {
-    struct engine_info info;
+    struct error err = {0};
+
+    if (time_monotonic_ms() < h->tidy_at_ms)
+        return;
+    h->tidy_at_ms = time_monotonic_ms() + TIDY_MS;
+    if (template_finish_removals(h->backend, &err) < 0)
+        log_warn("removal of a template: %s (%s)", err.msg, err.detail);
+}
+
+/* One look at the queue, and one job. Returns 0 if there was one. */
+static int
+turn(struct hand *h, struct error *err)
+{
+    struct backend *b = h->backend;
     struct store *store = NULL;
+    struct engine_info info;
     struct job job;
     int r = backend_begin(b, err);
 
     if (r == 0)
         r = backend_store(b, &store, err);
-    if (r == 0 && *outage)
+    if (r == 0 && h->outage)
         r = engine_info(b->engine, &info, NULL);
     if (r < 0)
         return r;
-    *outage = false;
+    h->outage = false;
+    tidy(h);
     r = store_job_claim(store, &job, err);
     if (r == 0)
-        *outage = run(b, store, &job);
+        h->outage = run(b, store, &job);
     return r;
 }
 
 static void *
 thread_main(void *arg)
 {
-    struct backend *b = arg;
-    bool outage = false;
+    struct hand *h = arg;
 
     for (;;) {
         struct error err = {0};
-        int r = turn(b, &outage, &err);
+        int r = turn(h, &err);
 
         if (err.code != ERR_NONE)
             log_error("builder: %s (%s)", err.msg, err.detail);
-        backend_end(b);
-        if (r < 0 || outage)
+        backend_end(h->backend);
+        if (r < 0 || h->outage)
             wait_a_tick();
     }
     return NULL;
 }
 
-/* What a dead builder, or a worker that died on the way, left. */
+/* Put right what a dead builder left. */
 static int
 recover(struct service_context *ctx, struct error *err)
 {
     _cleanup_(backend_freep) struct backend *b = backend_new(ctx);
     struct store *store = NULL;
-    struct error later = {0};
-    int r = b ? backend_begin(b, err) : error_errno(err, ENOMEM, "builder");
+    int r = b ? backend_store(b, &store, err) : error_errno(err, ENOMEM, "builder");
 
-    if (r == 0)
-        r = backend_store(b, &store, err);
-    if (r == 0)
-        r = store_job_recover(store, died, time_now_ms(), err);
-    if (r == 0 && template_finish_removals(b, &later) < 0)
-        log_warn("removal of a template: %s (%s)", later.msg, later.detail);
-    return r;
+    return r < 0 ? r : store_job_recover(store, died, time_now_ms(), err);
+}
+
+static int
+start_thread(struct service_context *ctx, struct error *err)
+{
+    struct hand *h = calloc(1, sizeof(*h));
+    pthread_t thread;
+    int rc = ENOMEM;
+
+    if (h)
+        h->backend = backend_new(ctx);
+    if (h && h->backend)
+        rc = pthread_create(&thread, NULL, thread_main, h);
+    if (rc == 0) {
+        pthread_detach(thread);
+        return 0;
+    }
+    if (h)
+        backend_free(h->backend);
+    free(h);
+    return error_errno(err, rc, "builder thread");
 }
 
 int
@@ -231,17 +267,7 @@ job_start(struct service_context *ctx, struct error *err)
     _cleanup_(settings_unrefp) struct settings *s = current_get(ctx->current, &generation);
     int r = recover(ctx, err);
 
-    for (int64_t i = 0; r == 0 && i < s->builds.concurrency; i++) {
-        struct backend *b = backend_new(ctx);
-        pthread_t thread;
-        int rc = b ? pthread_create(&thread, NULL, thread_main, b) : ENOMEM;
-
-        if (rc == 0)
-            pthread_detach(thread);
-        else
-            backend_free(b);
-        if (rc != 0)
-            r = error_errno(err, rc, "builder thread");
-    }
+    for (int64_t i = 0; r == 0 && i < s->builds.concurrency; i++)
+        r = start_thread(ctx, err);
     return r;
 }

@@ -11,5 +11,6 @@ extern const struct route status_routes[];
 extern const struct route execute_routes[];
 extern const struct route container_routes[];
 extern const struct route audit_routes[];
+extern const struct route template_routes[];
 
 #endif
