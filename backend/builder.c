@@ -22,6 +22,8 @@ wait_for_work(struct service_context *ctx, const sigset_t *signals)
         job_wake();
     if (sig == SIGHUP && current_reload(ctx->current, &err) < 0)
         log_error("settings stay as they were: %s", err.msg);
+    else if (sig == SIGHUP)
+        log_info("settings reloaded");
     return sig != SIGTERM;
 }
 

@@ -445,6 +445,8 @@ wait_for_end(struct broker *b)
             return;
         if (sig == SIGHUP && current_reload(b->context->current, &err) < 0)
             log_error("settings stay as they were: %s", err.msg);
+        else
+            log_info("settings reloaded");
     }
 }
 

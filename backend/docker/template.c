@@ -114,10 +114,10 @@ follow(struct docker *d, struct docker_request *req, const struct docker_work *w
     r = docker_exchange(d, req, &a, err);
     if (r == 0)
         r = progress_end(&p);
-    if (found.code != ERR_NONE) {
+    if (p.failed < 0) {
         if (err)
             *err = found;
-        return r < 0 && r != -ECANCELED ? r : -EREMOTEIO;
+        return p.failed;
     }
     if (r == -ECANCELED)
         return error_set(err, ERR_CONFLICT, "nobody waits for the %s any more", what);

@@ -27,6 +27,9 @@ static const struct {
     {"errors", suite_errors},
     {"identity", suite_identity},
     {"limits", suite_limits},
+    {"templates", suite_templates},
+    {"builds", suite_builds},
+    {"pulls", suite_pulls},
     {"processes", suite_processes},
     {"engine", suite_engine},
     /* clang-format on */

@@ -13,6 +13,9 @@ int suite_audit(void);
 int suite_errors(void);
 int suite_identity(void);
 int suite_limits(void);
+int suite_templates(void);
+int suite_builds(void);
+int suite_pulls(void);
 int suite_processes(void);
 int suite_engine(void);
 
