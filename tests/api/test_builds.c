@@ -28,10 +28,10 @@ a_dockerfile_with_files_is_built_and_runs(void **state)
     (void)state;
     template_make("{s:s, s:s, s:{s:s, s:s, s:s, s:s}}", "name", "full", "dockerfile",
                   BASE "COPY . /in\nRUN cat /in/a.txt >/out.txt && echo told\n", "files", "a.txt",
-                  "first\n", "deep/er/b.txt", "second\n",
-                  "deep/\xc3\xbcn\xc3\xafc\xc3\xb6de \xe2\x82\xac.txt", "third\n", "empty", "");
+                  "first\n", "deep/er/b.txt", "second\n", "deep/\u00fcn\u00efc\u00f6de \u20ac.txt",
+                  "third\n", "empty", "");
     job_run("full", "build", "ready");
-    assert_prints("full", "cat /out.txt /in/deep/er/b.txt /in/deep/\xc3\xbcn*; wc -c </in/empty",
+    assert_prints("full", "cat /out.txt /in/deep/er/b.txt /in/deep/\u00fcn*; wc -c </in/empty",
                   "first\nsecond\nthird\n0\n");
     log = job_log("full");
     assert_non_null(strstr(log, "Step 1/"));
