@@ -139,7 +139,9 @@ templates_of_the_yaml_are_pulled_too(void **state)
     assert_string_equal(text_at(&r, "image"), reference(&open_one, "team/tool:v1"));
     reply_done(&r);
     remove_containers(state);
-    r = host_engine("DELETE", "/images/python", NULL);
+    snprintf(script, sizeof(script), "/images/%s", reference(&open_one, "team/tool:v1"));
+    r = host_engine("DELETE", script, NULL);
+    assert_status(&r, 200);
     reply_done(&r);
 }
 
@@ -218,7 +220,7 @@ a_broken_file_of_logins_is_named_and_not_shown(void **state)
     };
 
     (void)state;
-    template_make("{s:s, s:s}", "name", "tool", "image", reference(&open_one, "team/tool:v1"));
+    template_make("{s:s, s:s}", "name", "tool", "image", reference(&open_one, "team/none:v1"));
     log_in(USER, PASSWORD);
     for (size_t i = 0; i < ARRAY_LEN(broken); i++) {
         _cleanup_(freep) char *error = NULL;
