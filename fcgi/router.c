@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fcgi/once.h"
+
 enum { SEGMENT_MAX = 128, ACTION_SIZE = 1024 };
 
 /* What a path matched. Lifetime: request. */
@@ -271,7 +273,7 @@ run_route(const struct route *route, struct request *req, const struct incoming 
     req->body = body.data;
     req->json = body.json;
     req->query = query.data;
-    return route->handle(req, &a->response, &a->error);
+    return once_serve(route, req, in, a);
 }
 
 /* The media type that @header asks for among those we know; the first one named counts. */

@@ -17,6 +17,7 @@ struct answer {
     struct response response;
     struct error error; /* ERR_NONE: the response counts, else this does */
     char allow[64];     /* for a 405: the methods of the path */
+    bool replayed;      /* the first answer to this Idempotency-Key, once more */
 };
 
 /*

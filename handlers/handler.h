@@ -35,6 +35,8 @@ struct stream {
     int (*begin)(struct stream *s, const char *content_type);
     /* Send @len bytes at once. Returns as begin. */
     int (*write)(struct stream *s, const char *data, size_t len);
+    /* The failure @err as an answer would show it: a new reference, or NULL out of memory. */
+    json_t *(*problem)(const struct stream *s, const struct error *err);
 };
 
 /* Lifetime: request. Everything is borrowed from the server for that long. */
@@ -50,6 +52,9 @@ struct request {
     json_t *json;           /* the body as it came; NULL if the route takes none */
     const void *query;      /* the route's query struct, decoded; NULL if it has none */
     const char *action;     /* method and path, for change entries */
+    const char *nonce;      /* of a request with an Idempotency-Key, else NULL: ids of what it makes
+                               are derived from it (id_derived()) */
+    bool resumed; /* an earlier attempt with this nonce broke off: what it made is there */
     enum accept accept;
     struct stream *stream; /* not begun */
     int peer_fd;           /* POLLRDHUP here says that the client went away */
@@ -69,13 +74,19 @@ typedef int (*handler_fn)(const struct request *req, struct response *res, struc
 /*
  * One operation. A table of them ends with a zeroed one. The order of checks is: path (404), method
  * (405), identity (401), role (403), size (413), media type (415), JSON (400), fields (422), query
- * (400).
+ * (400), Idempotency-Key (400 malformed, 409 used for another request).
  */
 struct route {
     const char *method;
     const char *path; /* "{id}" stands for one segment of [A-Za-z0-9._-]+ */
     int role;         /* enum role: the least that may; ROLE_UNSET refuses everyone */
     handler_fn handle;
+    /*
+     * Where the answer is too large to be kept for a request that comes again with its
+     * Idempotency-Key: build the answer again from what the first attempt left. Returns -ENOENT,
+     * without an error noted, if that has begun nothing. NULL: answers are kept.
+     */
+    handler_fn replay;
     const struct field *body;  /* NULL: the operation takes no body, and one sent is refused */
     size_t body_size;          /* bytes of the body struct */
     size_t body_max;           /* bytes a body may have; 0: BODY_MAX_BYTES of fcgi/request.h */

@@ -24,7 +24,21 @@ enum broker_operation {
     BROKER_ADOPT,    /* struct engine_template -> - */
     BROKER_PULL,     /* struct engine_template -> pieces of its log, - */
     BROKER_BUILD,    /* struct engine_template, a descriptor -> pieces of its log, - */
-    BROKER_DISCARD   /* struct engine_template -> - */
+    BROKER_DISCARD,  /* struct engine_template -> - */
+    BROKER_ROLLBACK, /* struct broker_rollback_request -> - */
+    BROKER_SNAPSHOT_CREATE, /* struct broker_snapshot_request -> int64_t size in bytes */
+    BROKER_SNAPSHOT_REMOVE, /* char snapshot id[] -> - */
+    BROKER_SNAPSHOT_LIST    /* -              -> char snapshot id[][] */
+};
+
+struct broker_rollback_request {
+    struct engine_spec spec;
+    char snapshot_id[SNAPSHOT_ID_SIZE];
+};
+
+struct broker_snapshot_request {
+    char id[CONTAINER_ID_SIZE];
+    char snapshot_id[SNAPSHOT_ID_SIZE];
 };
 
 enum {

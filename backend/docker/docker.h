@@ -36,6 +36,7 @@ struct docker_info {
     char cgroup_version[4];  /* "1" or "2" */
     char runtimes[8][32];    /* names, "" beyond the last */
     char runc_version[64];
+    char gpu_runtime[8];     /* how GPUs are given out: "nvidia", "cdi" or "" */
     bool storage_opt_size;   /* the driver can limit a container's disk (btrfs, zfs) */
 };
 
@@ -55,6 +56,8 @@ struct docker_create {
     int64_t memory_mb;
     int64_t pids_limit;       /* of the whole container */
     int64_t disk_mb;          /* 0: the driver cannot limit it */
+    int64_t gpu_mask;         /* bit N: it gets GPU N; 0: none */
+    const char *gpu_runtime;  /* as in docker_info; unused without GPUs */
     bool cgroup_v1;           /* the engine's host has cgroup v1 */
 };
 
@@ -64,6 +67,7 @@ struct docker_container {
     bool running;
     bool oom_killed;         /* inspect only */
     int pid;                 /* of PID 1 on the host, 0 if not running; inspect only */
+    char image[DOCKER_IMAGE_ID_SIZE]; /* id of its image; inspect only */
     int64_t size_rw;         /* bytes of the writable layer; -1 unless sizes were asked for */
     json_t *labels;          /* owned object; NULL if none */
 };
@@ -91,6 +95,9 @@ int docker_version(struct docker *d, struct docker_info *ret, struct error *err)
 /* GET /info and GET /version (10 s). */
 int docker_info(struct docker *d, struct docker_info *ret, struct error *err);
 
+/* As docker_info(), but its answer of up to 60 s ago will do, unless the connection was lost since. */
+int docker_info_recent(struct docker *d, struct docker_info *ret, struct error *err);
+
 /*
  * ContainerCreate (60 s) with the posture that every container of ours has: read create.c. On success
  * @ret_id holds the engine's id. ERR_CONFLICT: the name is taken. ERR_NOT_FOUND: no such image.
@@ -109,6 +116,9 @@ int docker_container_kill(struct docker *d, const char *id, struct error *err);
 
 /* ContainerDelete with force and volumes (60 s). Missing is fine, and so is a removal under way. */
 int docker_container_remove(struct docker *d, const char *id, struct error *err);
+
+/* ContainerRename (30 s). ERR_CONFLICT: another one has that name. */
+int docker_container_rename(struct docker *d, const char *id, const char *name, struct error *err);
 
 /* ContainerInspect (10 s); @size asks for size_rw, which can take long (60 s). */
 int docker_container_inspect(struct docker *d, const char *id, bool size,
@@ -141,10 +151,37 @@ int docker_image_inspect(struct docker *d, const char *reference, char ret_id[80
 int docker_image_import(struct docker *d, int tar_fd, const char *repository, const char *tag,
                         struct error *err);
 
+/*
+ * ImageCommit (300 s) of container @id as the image @repository:@tag, whose config has @labels (an
+ * object of strings) over the container's own. Its processes are frozen meanwhile, so that the
+ * files are those of one moment; a stopped one is fine. ERR_CONFLICT: it is being removed.
+ */
+int docker_container_commit(struct docker *d, const char *id, const char *repository,
+                            const char *tag, json_t *labels, struct error *err);
+
 /* ImageInspect (10 s): how many layers it has, and its labels, the caller's object; either may be
  * NULL. */
 int docker_image_config(struct docker *d, const char *reference, size_t *ret_layers,
                         json_t **ret_labels, struct error *err);
+
+/* ImageHistory (30 s): bytes of the topmost layer alone. */
+int docker_image_top_size(struct docker *d, const char *reference, int64_t *ret, struct error *err);
+
+/* An image of a list. */
+struct docker_image {
+    char id[DOCKER_IMAGE_ID_SIZE]; /* "sha256:…" */
+    json_t *tags;   /* owned array of references "repository:tag" */
+    json_t *labels; /* owned object; NULL if none */
+};
+
+/*
+ * ImageList (60 s) of the images that carry every label of @labels (NULL-terminated, "key=value"),
+ * those without a tag included unless others are made from them. *ret is an array of *ret_count
+ * that docker_image_list_free() frees.
+ */
+int docker_image_list(struct docker *d, const char *const *labels, struct docker_image **ret,
+                      size_t *ret_count, struct error *err);
+void docker_image_list_free(struct docker_image *list, size_t count);
 
 /* ImageTag (30 s): @image (reference or id) is @repository:@tag from now on. */
 int docker_image_tag(struct docker *d, const char *image, const char *repository, const char *tag,

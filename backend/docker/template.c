@@ -1,7 +1,7 @@
 /*
- * What templates need of images (Docker API v1.41: ImageCreate, ImageBuild, ImageTag, ImageDelete,
- * ImageInspect). Builds take the classic builder (version=1), which needs no session and whose
- * steps are containers with limits.
+ * What templates need of images (Docker API v1.41: ImageCreate, ImageBuild, ImageTag, ImageDelete).
+ * Builds take the classic builder (version=1), which needs no session and whose steps are containers
+ * with limits.
  */
 #include "backend/docker/call.h"
 
@@ -11,34 +11,7 @@
 
 #include "backend/docker/progress.h"
 
-enum { INSPECT_TIMEOUT_MS = 10000, TAG_TIMEOUT_MS = 30000, REMOVE_TIMEOUT_MS = 120000 };
-
-int
-docker_image_config(struct docker *d, const char *reference, size_t *ret_layers,
-                    json_t **ret_labels, struct error *err)
-{
-    struct docker_request req = {.method = "GET", .timeout_ms = INSPECT_TIMEOUT_MS};
-    char path[DOCKER_PATH_MAX];
-    json_auto_t *root = NULL;
-    json_t *labels;
-    int r;
-
-    r = docker_reference_check(reference, err);
-    if (r < 0)
-        return r;
-    snprintf(path, sizeof(path), "/images/%s/json", reference);
-    req.path = path;
-    r = docker_call(d, &req, &root, err);
-    if (r < 0)
-        return r;
-    if (ret_layers)
-        *ret_layers = json_array_size(json_object_get(json_object_get(root, "RootFS"), "Layers"));
-    if (ret_labels) {
-        labels = json_object_get(json_object_get(root, "Config"), "Labels");
-        *ret_labels = json_is_object(labels) ? json_incref(labels) : json_object();
-    }
-    return 0;
-}
+enum { TAG_TIMEOUT_MS = 30000, REMOVE_TIMEOUT_MS = 120000 };
 
 int
 docker_image_tag(struct docker *d, const char *image, const char *repository, const char *tag,
@@ -61,8 +34,8 @@ docker_image_tag(struct docker *d, const char *image, const char *repository, co
     return docker_call(d, &req, NULL, err);
 }
 
-static int
-delete_image(struct docker *d, const char *reference, const char *query, struct error *err)
+int
+docker_image_untag(struct docker *d, const char *reference, struct error *err)
 {
     struct docker_request req = {
         .method = "DELETE",
@@ -74,21 +47,9 @@ delete_image(struct docker *d, const char *reference, const char *query, struct 
 
     if (r < 0)
         return r;
-    snprintf(path, sizeof(path), "/images/%s%s", reference, query);
+    snprintf(path, sizeof(path), "/images/%s?force=1", reference);
     req.path = path;
     return docker_call(d, &req, NULL, err);
-}
-
-int
-docker_image_remove(struct docker *d, const char *reference, struct error *err)
-{
-    return delete_image(d, reference, "", err);
-}
-
-int
-docker_image_untag(struct docker *d, const char *reference, struct error *err)
-{
-    return delete_image(d, reference, "?force=1", err);
 }
 
 /*

@@ -9,7 +9,14 @@ int suite_execute(void);
 int suite_containers(void);
 int suite_container_lists(void);
 int suite_scopes(void);
+int suite_snapshots(void);
+int suite_snapshot_rules(void);
+int suite_snapshot_crashes(void);
 int suite_audit(void);
+int suite_stream(void);
+int suite_output(void);
+int suite_background(void);
+int suite_kill(void);
 int suite_errors(void);
 int suite_identity(void);
 int suite_limits(void);
@@ -18,5 +25,7 @@ int suite_builds(void);
 int suite_pulls(void);
 int suite_processes(void);
 int suite_engine(void);
+int suite_cleanup(void);
+int suite_gpu(void);
 
 #endif

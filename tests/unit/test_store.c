@@ -133,6 +133,86 @@ scope_key_is_unique_until_removal(void **state)
                      -ENOENT);
 }
 
+static struct snapshot
+example_snapshot(const char *id, const char *container_id)
+{
+    struct snapshot s = {
+        .status = SNAPSHOT_CREATING,
+        .worker = 0xfedcba9876543210u,
+        .created_at_ms = 1000,
+    };
+
+    snprintf(s.id, sizeof(s.id), "%s", id);
+    snprintf(s.container_id, sizeof(s.container_id), "%s", container_id);
+    snprintf(s.owner, sizeof(s.owner), "alice");
+    snprintf(s.name, sizeof(s.name), "before");
+    return s;
+}
+
+static void
+snapshot_comes_back_as_it_went(void **state)
+{
+    struct fixture *f = *state;
+    struct container c = example("container_000000000001", "key", "alice");
+    struct snapshot s = example_snapshot("snapshot_000000000001", c.id), back = {0};
+    struct error err = {0};
+
+    assert_int_equal(store_container_insert(f->store, &c, NULL), 0);
+    assert_int_equal(store_snapshot_insert(f->store, &s, 1, NULL), 0);
+    assert_int_equal(store_snapshot_ready(f->store, s.id, 5000, NULL), 0);
+    assert_int_equal(store_snapshot_ready(f->store, s.id, 6000, NULL), -ENOENT); /* no more */
+    assert_int_equal(store_snapshot_get(f->store, c.id, s.id, &back, NULL), 0);
+    assert_string_equal(back.id, s.id);
+    assert_string_equal(back.container_id, c.id);
+    assert_string_equal(back.owner, "alice");
+    assert_string_equal(back.name, "before");
+    assert_int_equal(back.status, SNAPSHOT_READY);
+    assert_true(back.worker == 0xfedcba9876543210u);
+    assert_int_equal(back.size_bytes, 5000);
+    assert_int_equal(back.created_at_ms, 1000);
+    assert_int_equal(store_snapshot_get(f->store, "container_000000000002", s.id, &back, &err),
+                     -ENOENT);
+    assert_string_equal(err.msg, "there is no such snapshot");
+}
+
+static void
+snapshots_are_counted_and_go_with_their_container(void **state)
+{
+    struct fixture *f = *state;
+    struct container c = example("container_000000000001", "key", "alice");
+    struct snapshot one = example_snapshot("snapshot_000000000001", c.id);
+    struct snapshot two = example_snapshot("snapshot_000000000002", c.id);
+    const struct snapshot_filter all = {0};
+    const struct snapshot_filter ready = {.container_id = c.id, .status = SNAPSHOT_READY};
+    struct snapshot *list = NULL;
+    struct error err = {0};
+    size_t count = 99;
+
+    assert_int_equal(store_snapshot_insert(f->store, &one, 1, &err), -EIO); /* of no container */
+    error_clear(&err);
+    assert_int_equal(store_container_insert(f->store, &c, NULL), 0);
+    assert_int_equal(store_snapshot_insert(f->store, &one, 0, &err), -EDQUOT);
+    error_clear(&err);
+    assert_int_equal(store_snapshot_insert(f->store, &one, 1, NULL), 0);
+    assert_int_equal(store_snapshot_insert(f->store, &two, 1, &err), -EDQUOT);
+    assert_int_equal(err.code, ERR_QUOTA_EXCEEDED);
+    assert_int_equal(store_snapshot_removing(f->store, one.id, NULL), 0);
+    assert_int_equal(store_snapshot_insert(f->store, &two, 1, NULL), 0);
+    assert_int_equal(store_snapshot_list(f->store, &all, &list, &count, NULL), 0);
+    assert_int_equal(count, 2);
+    assert_string_equal(list[0].id, two.id); /* newest first */
+    free(list);
+    list = NULL;
+    assert_int_equal(store_snapshot_list(f->store, &ready, &list, &count, NULL), 0);
+    assert_int_equal(count, 0);
+    free(list);
+    list = NULL;
+    assert_int_equal(store_container_delete(f->store, c.id, NULL), 0);
+    assert_int_equal(store_snapshot_list(f->store, &all, &list, &count, NULL), 0);
+    assert_int_equal(count, 0);
+    free(list);
+}
+
 static void
 lists_are_narrowed_and_newest_first(void **state)
 {
@@ -216,7 +296,12 @@ an_execution_is_announced_and_finished_once(void **state)
     struct audit_entry e = entry("exec_1"), back = {0};
     struct error err = {0};
 
+    c.status = CONTAINER_STOPPED;
     assert_int_equal(store_container_insert(f->store, &c, NULL), 0);
+    assert_int_equal(store_audit_begin(f->store, &e, &err), -ENOTCONN);
+    assert_int_equal(err.code, ERR_CONTAINER_NOT_RUNNING);
+    error_clear(&err);
+    assert_int_equal(store_container_status(f->store, c.id, CONTAINER_RUNNING, 4000, NULL), 0);
     assert_int_equal(store_audit_begin(f->store, &e, NULL), 0);
     assert_int_equal(store_audit_get(f->store, e.id, "alice", &back, NULL), 0);
     assert_int_equal(back.status, AUDIT_RUNNING);
@@ -246,6 +331,60 @@ an_execution_is_announced_and_finished_once(void **state)
     assert_int_equal(c.last_used_at_ms, 6000);
     container_done(&c);
     audit_entry_done(&e);
+}
+
+/* How many executions in the background run in @container (NULL: in all) after the row @after, of
+ * at most @limit. */
+static size_t
+background_count(struct fixture *f, const char *container, int64_t after, int64_t limit)
+{
+    struct audit_entry *list = NULL;
+    size_t count = 0;
+
+    assert_int_equal(
+        store_background_running(f->store, container, after, limit, &list, &count, NULL), 0);
+    for (size_t i = 0; i < count; i++)
+        assert_true(list[i].background && list[i].output_cap == 10 && list[i].seq > after);
+    store_audit_list_free(list, count);
+    return count;
+}
+
+static void
+executions_in_the_background_are_found_until_they_end(void **state)
+{
+    struct fixture *f = *state;
+    struct container c = example("container_000000000001", "", "alice");
+    char spent[CONTAINER_ID_SIZE];
+    struct audit_entry e[3];
+
+    c.one_shot = true;
+    c.status = CONTAINER_RUNNING;
+    assert_int_equal(store_container_insert(f->store, &c, NULL), 0);
+    for (size_t i = 0; i < ARRAY_LEN(e); i++) {
+        char id[AUDIT_ID_SIZE];
+
+        id_audit(id);
+        e[i] = entry(id);
+        e[i].background = i > 0;
+        e[i].output_cap = 10;
+        assert_int_equal(store_audit_begin(f->store, &e[i], NULL), 0);
+    }
+    assert_int_equal(background_count(f, NULL, 0, 10), 2);
+    assert_int_equal(background_count(f, NULL, 0, 1), 1);
+    assert_int_equal(background_count(f, NULL, 2, 10), 1);
+    assert_int_equal(background_count(f, c.id, 0, 10), 2);
+    assert_int_equal(background_count(f, "container_000000000002", 0, 10), 0);
+    for (size_t i = 0; i < ARRAY_LEN(e); i++) {
+        assert_int_equal(store_background_spent(f->store, spent, NULL), -ENOENT);
+        e[i].status = AUDIT_COMPLETED;
+        assert_int_equal(store_audit_finish(f->store, &e[i], NULL, false, NULL), 0);
+        audit_entry_done(&e[i]);
+    }
+    assert_int_equal(background_count(f, NULL, 0, 10), 0);
+    assert_int_equal(store_background_spent(f->store, spent, NULL), 0);
+    assert_string_equal(spent, c.id);
+    assert_int_equal(store_container_removing(f->store, c.id, NULL), 0);
+    assert_int_equal(store_background_spent(f->store, spent, NULL), -ENOENT);
 }
 
 static void
@@ -368,10 +507,15 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(container_comes_back_as_it_went, setup, teardown),
         cmocka_unit_test_setup_teardown(scope_key_is_unique_until_removal, setup, teardown),
+        cmocka_unit_test_setup_teardown(snapshot_comes_back_as_it_went, setup, teardown),
+        cmocka_unit_test_setup_teardown(snapshots_are_counted_and_go_with_their_container, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(lists_are_narrowed_and_newest_first, setup, teardown),
         cmocka_unit_test_setup_teardown(owners_get_distinct_uids_for_ever, setup, teardown),
         cmocka_unit_test_setup_teardown(an_execution_is_announced_and_finished_once, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(executions_in_the_background_are_found_until_they_end,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(each_entry_hashes_over_the_one_before, setup, teardown),
         cmocka_unit_test_setup_teardown(overrides_change_or_stay, setup, teardown),
         cmocka_unit_test_setup_teardown(writers_and_checkpoints_lose_nothing, setup, teardown),
