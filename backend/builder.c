@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "backend/job.h"
 #include "backend/log.h"
 #include "backend/pool.h"
 
@@ -18,8 +19,12 @@ wait_for_work(struct service_context *ctx, struct pool_keeper *pool, const sigse
     struct error err = {0};
     int sig = sigtimedwait(signals, NULL, &tick);
 
+    if (sig == SIGUSR2)
+        job_wake();
     if (sig == SIGHUP && current_reload(ctx->current, &err) < 0)
         log_error("settings stay as they were: %s", err.msg);
+    else if (sig == SIGHUP)
+        log_info("settings reloaded");
     if (sig == SIGHUP || sig == SIGUSR2)
         pool_keeper_wake(pool, sig == SIGHUP);
     return sig != SIGTERM;
@@ -38,7 +43,7 @@ builder_main(struct service_context *ctx)
     sigaddset(&signals, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     json_object_seed(0);
-    if (pool_keeper_start(ctx, &pool, &err) < 0) {
+    if (job_start(ctx, &err) < 0 || pool_keeper_start(ctx, &pool, &err) < 0) {
         log_error("builder: %s (%s)", err.msg, err.detail);
         return EXIT_FAILURE;
     }

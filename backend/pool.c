@@ -15,6 +15,7 @@
 #include "backend/engine.h"
 #include "backend/log.h"
 #include "backend/store/store.h"
+#include "backend/template.h"
 
 enum { PARTS_SIZE = 1024 };
 
@@ -32,19 +33,23 @@ find_target(const struct settings *s, const char *template_name, const char *tie
 }
 
 bool
-pool_plan(const struct settings *s, const struct pool_target *target, struct container *ret)
+pool_plan(struct backend *b, const struct pool_target *target, struct container *ret)
 {
-    const struct template_entry *template = settings_template(s, target->template_name);
-    const struct tier *tier = settings_tier(s, target->tier);
-    struct container c = {.workspace_access = ACCESS_RW, .uid = s->service.uid_last};
+    const struct tier *tier = settings_tier(b->settings, target->tier);
+    struct container c = {
+        .workspace_access = ACCESS_RW,
+        .uid = b->settings->service.uid_last,
+    };
+    struct template template;
 
-    if (!template || !tier || template->gpus > 0 || tier->gpus > 0)
+    if (template_find(b, target->template_name, &template, NULL) < 0 || !tier ||
+        template.gpus > 0 || tier->gpus > 0)
         return false;
     c.limits = tier->limits;
     c.network = (enum network)tier->network;
     snprintf(c.tier, sizeof(c.tier), "%s", tier->name);
-    snprintf(c.template_name, sizeof(c.template_name), "%s", template->name);
-    snprintf(c.image, sizeof(c.image), "%s", template->image);
+    snprintf(c.template_name, sizeof(c.template_name), "%s", template.name);
+    snprintf(c.image, sizeof(c.image), "%s", template.service);
     snprintf(c.runtime, sizeof(c.runtime), "%s", tier->runtime);
     *ret = c;
     return true;

@@ -64,7 +64,7 @@ int pool_drain(struct backend *b, const struct caller *caller, const char *templ
  * there is an owner. False: it cannot be kept ready now (no such template or tier, or one with
  * GPUs).
  */
-bool pool_plan(const struct settings *s, const struct pool_target *target, struct container *ret);
+bool pool_plan(struct backend *b, const struct pool_target *target, struct container *ret);
 
 /* The hash of all that a container of @plan is made of, the engine's image included. */
 int pool_fingerprint(struct backend *b, const struct container *plan, char ret[FINGERPRINT_SIZE],

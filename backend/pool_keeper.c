@@ -50,7 +50,7 @@ want(struct backend *b, struct store *store, const struct pool_target *t, struct
     struct wanted w = {0};
     int r;
 
-    if (!b->settings->pool.enabled || !pool_plan(b->settings, t, &w.plan)) {
+    if (!b->settings->pool.enabled || !pool_plan(b, t, &w.plan)) {
         *ret = w;
         return 0;
     }

@@ -3,6 +3,7 @@
 
 #include "backend/container_act.h"
 #include "backend/container_view.h"
+#include "backend/template.h"
 #include "handlers/execute.h"
 #include "handlers/json.h"
 #include "handlers/page.h"
@@ -184,7 +185,7 @@ containers_post(const struct request *req, struct response *res, struct error *e
     where.sandbox = true; /* who makes a container asks for one */
     r = check_labels(body->labels, err);
     if (r == 0)
-        r = placement_plan(req->backend->settings, &where, &plan, err);
+        r = template_place(req->backend, &where, &plan, err);
     if (r == 0 && plan.one_shot)
         r = error_violation(err, "/session_id",
                             "is required in scope session, or nobody could find the container");

@@ -15,6 +15,7 @@ extern const struct route gpu_routes[];
 extern const struct route pool_routes[];
 extern const struct route snapshot_routes[];
 extern const struct route audit_routes[];
+extern const struct route template_routes[];
 extern const struct route follow_routes[];
 extern const struct route audit_admin_routes[];
 

@@ -71,7 +71,7 @@ image_known(const struct settings *s, const char *image)
     const struct template_entry *templates = s->templates.items;
 
     for (size_t i = 0; i < s->templates.count; i++)
-        if (strcmp(templates[i].image, image) == 0)
+        if (templates[i].image && strcmp(templates[i].image, image) == 0)
             return true;
     return false;
 }
@@ -141,7 +141,8 @@ broker_check_spec(struct broker *b, const struct engine_spec *spec, enum spec_us
         return error_set(err, ERR_VALIDATION, "the broker does not accept these limits");
     if (use != SPEC_START && use != SPEC_ADOPT && !gpus_known(s, spec->gpu_mask))
         return error_set(err, ERR_VALIDATION, "the broker knows nobody who gets so many GPUs");
-    if (((use == SPEC_CREATE || use == SPEC_WARM) && !image_known(s, spec->image)) ||
+    if (((use == SPEC_CREATE || use == SPEC_WARM) && !image_known(s, spec->image) &&
+          !broker_is_template_image(b, spec->image)) ||
         (use != SPEC_START && !runtime_known(s, spec->runtime)))
         return error_set(err, ERR_VALIDATION, "the broker knows no such image or runtime");
     return 0;

@@ -64,6 +64,8 @@ check_service(const struct settings *s, const struct places *places, struct erro
     const struct pointer selective = {.key = "selective"}, service = {.key = "service"};
     const struct pointer tiers = {.up = &selective, .key = "tiers"};
     const struct pointer uid_last = {.up = &service, .key = "uid_last"};
+    const struct pointer builds = {.key = "builds"};
+    const struct pointer credentials = {.up = &builds, .key = "credentials"};
     size_t i;
     int r = 0;
 
@@ -75,6 +77,8 @@ check_service(const struct settings *s, const struct places *places, struct erro
     }
     if (s->service.uid_last <= s->service.uid_first)
         r = places_violation(places, &uid_last, err, "must be greater than uid_first");
+    if (s->builds.credentials[0] && s->builds.credentials[0] != '/')
+        r = places_violation(places, &credentials, err, "must be an absolute path, or \"\"");
     return r;
 }
 
@@ -146,6 +150,58 @@ check_pool(const struct settings *s, const struct places *places, struct error *
     return r;
 }
 
+/* Whether a directory on the way to @path is a file itself. */
+static bool
+below_a_file(json_t *files, const char *path)
+{
+    for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/'))
+        if (json_object_getn(files, path, (size_t)(slash - path)))
+            return true;
+    return false;
+}
+
+int
+check_files(json_t *files, const struct pointer *at, const struct places *places,
+            struct error *err)
+{
+    const struct pointer list = {.up = at, .key = "files"};
+    const char *path;
+    json_t *text;
+    int r = 0;
+
+    json_object_foreach(files, path, text)
+    {
+        const struct pointer here = {.up = &list, .key = path};
+        const char *fault = name_context_path_fault(path);
+
+        if (fault)
+            r = places_violation(places, &here, err, "the path %s", fault);
+        else if (below_a_file(files, path))
+            r = places_violation(places, &here, err, "the path goes through another file");
+    }
+    return r;
+}
+
+/* What a template's image is made from: exactly one of `image` and `dockerfile`. */
+static int
+check_origin(const struct template_entry *t, const struct pointer *at, const struct places *places,
+             struct error *err)
+{
+    const struct pointer image = {.up = at, .key = "image"}, files = {.up = at, .key = "files"};
+    const struct pointer dockerfile = {.up = at, .key = "dockerfile"};
+
+    if (!t->image && !t->dockerfile)
+        return places_violation(places, &image, err, "is required, or dockerfile instead");
+    if (t->image && t->dockerfile)
+        return places_violation(places, &dockerfile, err, "may not be given together with image");
+    if (t->image && t->files)
+        return places_violation(places, &files, err, "go with a dockerfile, not with an image");
+    if (t->image && !name_is_image(t->image))
+        return places_violation(places, &image, err,
+                                "must be an image reference such as python:3.12-slim");
+    return check_files(t->files, at, places, err);
+}
+
 int
 check_templates(const struct settings *s, const struct places *places, struct error *err)
 {
@@ -157,7 +213,6 @@ check_templates(const struct settings *s, const struct places *places, struct er
 
     for (i = 0; i < s->templates.count; i++) {
         struct pointer here = {.up = &root, .key = templates[i].name};
-        struct pointer image = {.up = &here, .key = "image"};
         struct pointer is_default = {.up = &here, .key = "default"};
 
         if (!name_is_template(templates[i].name))
@@ -165,9 +220,8 @@ check_templates(const struct settings *s, const struct places *places, struct er
                 places, &here, err,
                 "a template's name has 1 to 63 lower-case letters, digits, '.', '_' "
                 "and '-', and starts with a letter or digit");
-        if (!name_is_image(templates[i].image))
-            r = places_violation(places, &image, err,
-                                 "must be an image reference such as python:3.12-slim");
+        if (check_origin(&templates[i], &here, places, err) < 0)
+            r = -EINVAL;
         if (templates[i].is_default && first != &templates[i])
             r = places_violation(places, &is_default, err,
                                  "another template is the default already");

@@ -23,6 +23,11 @@ int check_pool(const struct settings *s, const struct places *places, struct err
 
 int check_templates(const struct settings *s, const struct places *places, struct error *err);
 
+/* The files of a build's context, path to text, which are the member `files` of @at (NULL: the
+ * root). @places may be NULL. */
+int check_files(json_t *files, const struct pointer *at, const struct places *places,
+                struct error *err);
+
 /* access.yaml; the tiers must be decoded already. */
 int check_access(const struct settings *s, const struct places *places, struct error *err);
 

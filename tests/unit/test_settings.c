@@ -158,6 +158,12 @@ static const struct {
     {"templates-bad-name.yaml", "templates.yaml:2:3: /templates/Python: a template's name has 1 to 63 lower-case letters, digits, '.', '_' and '-', and starts with a letter or digit"},
     {"templates-bad-image.yaml", "templates.yaml:3:5: /templates/python/image: must be an image reference such as python:3.12-slim"},
     {"templates-number.yaml", "templates.yaml:3:5: /templates/python/image: must be a string, not a real number"},
+    {"templates-neither.yaml", "templates.yaml:2:3: /templates/a/image: is required, or dockerfile instead"},
+    {"templates-both.yaml", "templates.yaml:4:5: /templates/a/dockerfile: may not be given together with image"},
+    {"templates-files-of-image.yaml", "templates.yaml:4:5: /templates/a/files: go with a dockerfile, not with an image"},
+    {"templates-path-out.yaml", "templates.yaml:6:7: /templates/a/files/..~1out: the path must not have a part '.' or '..'"},
+    {"templates-path-through.yaml", "templates.yaml:6:7: /templates/a/files/b~1c: the path goes through another file"},
+    {"sandbox-credentials-relative.yaml", "sandbox.yaml:2:3: /builds/credentials: must be an absolute path, or \"\""},
     {"access-unknown-tier.yaml", "access.yaml:4:5: /users/bob/tier: no tier is called 'Gold'"},
     {"access-tier-typo.yaml", "access.yaml:5:3: /default/max_tier: no tier is called 'Standrad'; did you mean 'Standard'?"},
     {"access-tier-above-max.yaml", "access.yaml:2:21: /users/bob/tier: must not be above max_tier"},
@@ -553,6 +559,8 @@ test_names(void **state)
         {name_is_user, "", false},
         {name_is_image, "a/b:c@sha256:d", true},
         {name_is_image, "a b", false},
+        {name_is_image, "a/../b", false},
+        {name_is_image, "a//b", false},
         {name_is_image, "", false},
     };
     size_t i;
