@@ -27,6 +27,7 @@ static const struct {
     {"errors", suite_errors},
     {"identity", suite_identity},
     {"limits", suite_limits},
+    {"idempotency", suite_idempotency},
     {"processes", suite_processes},
     {"engine", suite_engine},
     /* clang-format on */

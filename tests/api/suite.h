@@ -13,6 +13,7 @@ int suite_audit(void);
 int suite_errors(void);
 int suite_identity(void);
 int suite_limits(void);
+int suite_idempotency(void);
 int suite_processes(void);
 int suite_engine(void);
 
