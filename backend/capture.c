@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { UTF8_MAX = 4 };
+#include "backend/utf8.h"
 
 void
 capture_init(struct capture *c, size_t cap)
@@ -77,53 +77,6 @@ tail_len(const struct capture *c)
     return beyond < c->tail_size ? (size_t)beyond : c->tail_size;
 }
 
-static bool
-is_continuation(char ch)
-{
-    return ((unsigned char)ch & 0xc0) == 0x80;
-}
-
-/* Length of the sequence that @ch leads; 0 if it leads none. */
-static size_t
-sequence_len(char ch)
-{
-    unsigned char u = (unsigned char)ch;
-
-    if (u < 0x80)
-        return 1;
-    if (u >= 0xc2 && u < 0xe0)
-        return 2;
-    if (u >= 0xe0 && u < 0xf0)
-        return 3;
-    return u >= 0xf0 && u < 0xf5 ? UTF8_MAX : 0;
-}
-
-/* @len without a sequence that begins before the end of @text and would go on beyond it. */
-static size_t
-trim_end(const char *text, size_t len)
-{
-    size_t back;
-
-    for (back = 1; back < UTF8_MAX && back <= len; back++) {
-        char ch = text[len - back];
-
-        if (!is_continuation(ch))
-            return sequence_len(ch) > back ? len - back : len;
-    }
-    return len;
-}
-
-/* How many bytes at the start of @text belong to a sequence that began before it. */
-static size_t
-trim_start(const char *text, size_t len)
-{
-    size_t n = 0;
-
-    while (n < len && n < UTF8_MAX && is_continuation(text[n]))
-        n++;
-    return n < UTF8_MAX ? n : 0; /* four in a row are no text at all: keep them */
-}
-
 /* Append the ring's bytes, oldest first. */
 static void
 copy_tail(const struct capture *c, char *to, size_t len)
@@ -142,8 +95,8 @@ capture_join(const struct capture *c, size_t *ret_len, size_t *ret_head)
 {
     size_t head = c->head.len;
     size_t tail = tail_len(c);
-    char *text = malloc(head + tail + 1);
-    size_t whole, cut;
+    size_t len = head + tail;
+    char *text = malloc(len + 1);
 
     if (!text)
         return NULL;
@@ -151,15 +104,10 @@ capture_join(const struct capture *c, size_t *ret_len, size_t *ret_head)
         memcpy(text, c->head.data, head);
     if (tail > 0)
         copy_tail(c, text + head, tail);
-    if (capture_truncated(c)) {
-        whole = trim_end(text, head);
-        cut = trim_start(text + head, tail);
-        tail -= cut;
-        memmove(text + whole, text + head + cut, tail);
-        head = whole;
-    }
-    text[head + tail] = '\0';
-    *ret_len = head + tail;
+    if (capture_truncated(c))
+        utf8_mend(text, &len, &head);
+    text[len] = '\0';
+    *ret_len = len;
     *ret_head = head;
     return text;
 }

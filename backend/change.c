@@ -48,3 +48,38 @@ change_note(struct backend *b, const struct caller *caller, const struct change 
     audit_entry_done(&e);
     return r;
 }
+
+int
+change_difference(json_t *before, json_t *after, json_t **ret_before, json_t **ret_after)
+{
+    json_auto_t *was = json_object();
+    json_auto_t *is = json_object();
+    const char *key;
+    json_t *old;
+    int r = was && is ? 0 : -ENOMEM;
+
+    json_object_foreach(before, key, old)
+    {
+        json_t *new = json_object_get(after, key);
+        json_auto_t *old_part = NULL;
+        json_auto_t *new_part = NULL;
+
+        if (r < 0 || json_equal(old, new))
+            continue;
+        if (json_is_object(old) && json_is_object(new))
+            r = change_difference(old, new, &old_part, &new_part);
+        if (r == 0 && (json_object_set(was, key, old_part ? old_part : old) < 0 ||
+                       (new &&json_object_set(is, key, new_part ? new_part : new) < 0)))
+            r = -ENOMEM;
+    }
+    json_object_foreach(after, key, old)
+    {
+        if (r == 0 && !json_object_get(before, key) && json_object_set(is, key, old) < 0)
+            r = -ENOMEM;
+    }
+    if (r < 0)
+        return r;
+    *ret_before = TAKE(was);
+    *ret_after = TAKE(is);
+    return 0;
+}

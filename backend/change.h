@@ -24,4 +24,10 @@ struct change {
 int change_note(struct backend *b, const struct caller *caller, const struct change *change,
                 struct error *err);
 
+/*
+ * What differs between the objects @before and @after, which stay as they are: new objects with
+ * only the members that are not equal, objects in them likewise. Returns 0, or -ENOMEM.
+ */
+int change_difference(json_t *before, json_t *after, json_t **ret_before, json_t **ret_after);
+
 #endif

@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/background.h"
+#include "backend/gpu.h"
 #include "backend/store/store.h"
 
-enum { LOCK_WAIT_MS = 130000 }; /* longer than the slowest engine call that a holder makes */
+enum { LOCK_WAIT_MS = 130000 }; /* longer than all that a holder does, but snapshots of gigabytes */
 
 struct engine_spec
 container_engine_spec(const struct container *c)
@@ -16,6 +18,7 @@ container_engine_spec(const struct container *c)
         .uid = c->uid,
         .workspace_access = c->workspace_access,
         .limits = c->limits,
+        .gpu_mask = c->gpu_mask,
     };
 
     snprintf(spec.id, sizeof(spec.id), "%s", c->id);
@@ -32,8 +35,8 @@ container_guest_directory(const struct backend *b, const char *id, char *buf, si
     snprintf(buf, size, "%s/guests/%s", b->context->state_dir, id);
 }
 
-static int
-lock_container(struct backend *b, const char *id, pthread_mutex_t **ret, struct error *err)
+int
+container_lock(struct backend *b, const char *id, pthread_mutex_t **ret, struct error *err)
 {
     return shared_lock(b->context->shared, SHARED_LOCK_CONTAINER, id, LOCK_WAIT_MS, ret, err);
 }
@@ -47,7 +50,9 @@ bring_up(struct backend *b, struct store *store, const struct container *c, stru
 
     if (r == -ENOENT) {
         error_clear(err);
-        r = engine_create(b->engine, &spec, err);
+        r = background_lost(b, c->id, err);
+        if (r == 0)
+            r = engine_create(b->engine, &spec, err);
     }
     return r < 0 ? r : store_container_status(store, c->id, CONTAINER_RUNNING, time_now_ms(), err);
 }
@@ -60,7 +65,7 @@ make(struct backend *b, struct store *store, const struct container *c, struct e
     const struct engine_spec spec = container_engine_spec(c);
     int r;
 
-    r = lock_container(b, c->id, &lock, err);
+    r = container_lock(b, c->id, &lock, err);
     if (r == 0)
         r = engine_create(b->engine, &spec, err);
     if (r == 0)
@@ -91,7 +96,7 @@ create(struct backend *b, struct store *store, const struct container *plan, jso
     c.worker = b->context->worker_id;
     c.created_at_ms = time_now_ms();
     c.last_used_at_ms = c.created_at_ms;
-    r = store_container_insert(store, &c, err);
+    r = c.gpus > 0 ? gpu_insert(b, &c, err) : store_container_insert(store, &c, err);
     if (r == 0)
         r = make(b, store, &c, err);
     return r < 0 ? r : store_container_get(store, c.id, ret, err);
@@ -116,7 +121,7 @@ reuse(struct backend *b, struct store *store, const char *scope_key, struct cont
         return r < 0 ? r : -ENOENT;
     }
     if (c.status != CONTAINER_RUNNING) {
-        r = lock_container(b, c.id, &lock, err);
+        r = container_lock(b, c.id, &lock, err);
         if (r == 0)
             r = bring_up(b, store, &c, err);
         c.status = CONTAINER_RUNNING;
@@ -160,8 +165,16 @@ container_acquire(struct backend *b, const struct container *plan, json_t *label
     return create(b, store, plan, labels, ret, err);
 }
 
+/* Whether a container in this state is to run again. */
+static bool
+may_revive(const struct container *c, enum revival rule)
+{
+    return c->status == CONTAINER_RUNNING ||
+           (rule == REVIVE_STOPPED_TOO && c->status != CONTAINER_REMOVING);
+}
+
 int
-container_revive(struct backend *b, const struct container *c, struct error *err)
+container_revive(struct backend *b, const struct container *c, enum revival rule, struct error *err)
 {
     _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
     struct container now = {0};
@@ -170,11 +183,11 @@ container_revive(struct backend *b, const struct container *c, struct error *err
 
     r = backend_store(b, &store, err);
     if (r == 0)
-        r = lock_container(b, c->id, &lock, err);
+        r = container_lock(b, c->id, &lock, err);
     if (r < 0)
         return r;
     r = store_container_get(store, c->id, &now, err);
-    if (r == -ENOENT || (r == 0 && now.status != CONTAINER_RUNNING)) {
+    if (r == -ENOENT || (r == 0 && !may_revive(&now, rule))) {
         error_clear(err);
         r = error_set(err, ERR_CONTAINER_NOT_RUNNING,
                       "the container was stopped or removed meanwhile");
@@ -186,7 +199,7 @@ container_revive(struct backend *b, const struct container *c, struct error *err
 }
 
 bool
-container_ended_on_purpose(struct backend *b, const char *id, int64_t since_ms)
+container_stop_broken(struct backend *b, const char *id, int64_t since_ms)
 {
     _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
     struct container now = {0};
@@ -198,7 +211,7 @@ container_ended_on_purpose(struct backend *b, const char *id, int64_t since_ms)
     /* Whoever ends it holds the lock until the row says so, which a glance without would miss. */
     r = backend_store(b, &store, &ignored);
     if (r == 0)
-        r = lock_container(b, id, &lock, &ignored);
+        r = container_lock(b, id, &lock, &ignored);
     if (r == 0)
         r = store_container_get(store, id, &now, &ignored);
     on_purpose = r == -ENOENT ||
@@ -233,16 +246,25 @@ container_get(struct backend *b, const struct caller *caller, const char *id, st
 
 enum change { CHANGE_START, CHANGE_STOP, CHANGE_RESTART };
 
+/* Stop it in the engine, and record what this ended. Its row stays as it is. */
 static int
-stop_engine(struct backend *b, struct store *store, const struct container *c, struct error *err)
+stop_engine(struct backend *b, const char *id, struct error *err)
 {
-    int r = engine_stop(b->engine, c->id, err);
+    int r = engine_stop(b->engine, id, err);
 
     if (r == -ENOENT) {
         error_clear(err); /* gone from the engine: it does not run */
         r = 0;
     }
-    return r < 0 ? r : store_container_status(store, c->id, CONTAINER_STOPPED, time_now_ms(), err);
+    return r < 0 ? r : background_end(b, id, err);
+}
+
+static int
+stop(struct backend *b, struct store *store, const char *id, struct error *err)
+{
+    int r = stop_engine(b, id, err);
+
+    return r < 0 ? r : store_container_status(store, id, CONTAINER_STOPPED, time_now_ms(), err);
 }
 
 /* Change the state of a container under its lock, and read how it is then. */
@@ -260,15 +282,36 @@ change_state(struct backend *b, const struct caller *caller, const char *id, enu
         r = container_get(b, caller, id, &c, err);
     container_done(&c);
     if (r == 0)
-        r = lock_container(b, id, &lock, err);
+        r = container_lock(b, id, &lock, err);
     if (r == 0)
         r = container_get(b, caller, id, &c, err);
     if (r == 0 && change != CHANGE_START)
-        r = stop_engine(b, store, &c, err);
+        r = stop(b, store, id, err);
     if (r == 0 && change != CHANGE_STOP)
         r = bring_up(b, store, &c, err);
     container_done(&c);
     return r < 0 ? r : container_get(b, caller, id, ret, err);
+}
+
+int
+container_roll_back(struct backend *b, const struct container *c, const char *snapshot_id,
+                    struct error *err)
+{
+    const struct engine_spec spec = container_engine_spec(c);
+    struct store *store = NULL;
+    int r;
+
+    r = backend_store(b, &store, err);
+    if (r == 0)
+        r = stop(b, store, c->id, err);
+    if (r < 0)
+        return r;
+    r = engine_rollback(b->engine, &spec, snapshot_id, err);
+    if (r == 0)
+        return store_container_status(store, c->id, CONTAINER_RUNNING, time_now_ms(), err);
+    if (c->status == CONTAINER_RUNNING)
+        bring_up(b, store, c, NULL); /* as before; else it is started when it is needed */
+    return r;
 }
 
 int
@@ -292,6 +335,20 @@ container_restart(struct backend *b, const struct caller *caller, const char *id
     return change_state(b, caller, id, CHANGE_RESTART, ret, err);
 }
 
+/* Remove the images of its snapshots; the rows go with the container's. */
+static int
+remove_snapshots(struct backend *b, struct store *store, const char *id, struct error *err)
+{
+    const struct snapshot_filter filter = {.container_id = id};
+    _cleanup_(freep) struct snapshot *list = NULL;
+    size_t count = 0;
+    int r = store_snapshot_list(store, &filter, &list, &count, err);
+
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = engine_snapshot_remove(b->engine, list[i].id, err);
+    return r;
+}
+
 int
 container_discard(struct backend *b, const char *id, struct error *err)
 {
@@ -301,11 +358,17 @@ container_discard(struct backend *b, const char *id, struct error *err)
 
     r = backend_store(b, &store, err);
     if (r == 0)
-        r = lock_container(b, id, &lock, err);
+        r = container_lock(b, id, &lock, err);
     if (r == 0)
         r = store_container_removing(store, id, err);
     if (r == 0)
+        r = background_runs(b, id, err);
+    if (r == 1) /* what it wrote goes with the container */
+        r = stop_engine(b, id, err);
+    if (r == 0)
         r = engine_remove(b->engine, id, err);
+    if (r == 0)
+        r = remove_snapshots(b, store, id, err);
     return r < 0 ? r : store_container_delete(store, id, err);
 }
 

@@ -23,19 +23,23 @@
 int container_acquire(struct backend *b, const struct container *plan, json_t *labels,
                       struct container *ret, bool *ret_created, struct error *err);
 
+/* What becomes of a container that somebody has stopped. */
+enum revival { REVIVE_RUNNING_ONLY, REVIVE_STOPPED_TOO };
+
 /*
  * Make sure that @c, whose guest did not answer, runs: started, or made anew where the engine lost
- * it. Errors: ERR_CONTAINER_NOT_RUNNING if somebody has stopped or removed it meanwhile, and those
- * of engine.h.
+ * it. Errors: ERR_CONTAINER_NOT_RUNNING if somebody has removed it meanwhile, or stopped it and
+ * @rule leaves it at that, and those of engine.h.
  */
-int container_revive(struct backend *b, const struct container *c, struct error *err);
+int container_revive(struct backend *b, const struct container *c, enum revival rule,
+                     struct error *err);
 
 /*
  * The guest of container @id broke off an execution that began at @since_ms. Returns whether
  * somebody meant it to: stopped, restarted or removed the container. Otherwise the guest has gone
  * bad, and the container is stopped in the engine, so that the next execution starts it again.
  */
-bool container_ended_on_purpose(struct backend *b, const char *id, int64_t since_ms);
+bool container_stop_broken(struct backend *b, const char *id, int64_t since_ms);
 
 /* One container. Caller: container_done(). */
 int container_get(struct backend *b, const struct caller *caller, const char *id,
@@ -56,6 +60,19 @@ int container_remove(struct backend *b, const struct caller *caller, const char 
 /* As container_remove(), for a container in hand that is nobody's business any more (one-shots, the
  * janitor). */
 int container_discard(struct backend *b, const char *id, struct error *err);
+
+/*
+ * Take the container's lock, which whoever changes it holds until its row says how it is then.
+ * shared_unlock() gives it back. Errors: ERR_OVERLOADED after 130 s.
+ */
+int container_lock(struct backend *b, const char *id, pthread_mutex_t **ret, struct error *err);
+
+/*
+ * Give @c, whose lock the caller holds, the files of its snapshot, running; its commands are
+ * killed. A failure leaves it as it was. Errors: those of engine_rollback().
+ */
+int container_roll_back(struct backend *b, const struct container *c, const char *snapshot_id,
+                        struct error *err);
 
 /* What the engine is told of @c. */
 struct engine_spec container_engine_spec(const struct container *c);

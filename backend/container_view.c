@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "backend/list.h"
 #include "backend/store/store.h"
 
 void
@@ -41,25 +42,22 @@ int
 container_list(struct backend *b, const struct caller *caller,
                const struct container_filter *filter, struct container_page *ret, struct error *err)
 {
-    const char *owner = caller_owner(caller);
     struct container_filter narrowed = *filter;
     struct container_page page = {0};
     struct store *store = NULL;
     int r;
 
-    if (owner && filter->owner && strcmp(owner, filter->owner) != 0) {
-        *ret = page; /* others' containers do not exist */
+    if (!list_narrow(caller, &narrowed.owner)) {
+        *ret = page;
         return 0;
     }
-    if (owner)
-        narrowed.owner = owner;
-    narrowed.limit = filter->limit + 1; /* one more tells whether there is a next page */
+    narrowed.limit = list_to_read(filter->limit);
     r = backend_store(b, &store, err);
     if (r == 0)
         r = store_container_list(store, &narrowed, &page.items, &page.count, err);
     if (r < 0)
         return r;
-    if (page.items && (int64_t)page.count > filter->limit) {
+    if (page.items && list_goes_on(page.count, filter->limit)) {
         container_done(&page.items[--page.count]);
         page.next = page.items[page.count - 1].seq;
     }

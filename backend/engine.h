@@ -33,6 +33,7 @@ struct engine_info {
     char storage_driver[ENGINE_NAME_SIZE];
     char cgroup_version[4];
     char runtimes[ENGINE_RUNTIMES_MAX][ENGINE_NAME_SIZE];
+    char gpu_runtime[8]; /* how it gives out GPUs: "nvidia" or "cdi"; "" if it cannot */
     bool disk_enforced; /* the storage driver limits a container's disk */
 };
 
@@ -46,6 +47,7 @@ struct engine_spec {
     int64_t uid; /* and gid, of its commands */
     enum access workspace_access;
     struct limits limits;
+    int64_t gpu_mask; /* bit N: it gets GPU N */
 };
 
 /* A container of this instance that the engine, or a directory of the broker's, knows. */
@@ -108,5 +110,34 @@ int engine_inspect(struct engine *e, const char *id, struct engine_container *re
  */
 int engine_stats(struct engine *e, const char (*ids)[CONTAINER_ID_SIZE], size_t count,
                  struct engine_stats *ret, struct error *err);
+
+/*
+ * Make snapshot @snapshot_id of container @id, running (its processes are frozen meanwhile) or
+ * stopped (360 s): all its files but those of the workspace, of /tmp and of its image's VOLUMEs,
+ * with what Docker's layers keep of them: modes, owners, times to the second, links, capabilities.
+ * *ret_size_bytes is what it takes by itself. On failure nothing is left, but what a broken
+ * connection hides. Also ERR_NOT_FOUND, and ERR_CONFLICT: too many lie upon each other.
+ */
+int engine_snapshot_create(struct engine *e, const char *id, const char *snapshot_id,
+                           int64_t *ret_size_bytes, struct error *err);
+
+/*
+ * Remove the snapshot (180 s). Missing is fine; one that a container stands on stays in the engine,
+ * and in engine_snapshot_list(), until it can be removed.
+ */
+int engine_snapshot_remove(struct engine *e, const char *snapshot_id, struct error *err);
+
+/* The snapshots that the engine has (90 s), one id perhaps more than once. *ret is an array of
+ * *ret_count that the caller frees. */
+int engine_snapshot_list(struct engine *e, char (**ret)[SNAPSHOT_ID_SIZE], size_t *ret_count,
+                         struct error *err);
+
+/*
+ * Give container @spec (its image aside) the files of its snapshot @snapshot_id, and start it;
+ * returns when its guest listens (360 s). Its commands are killed. On failure it is as before, but
+ * stopped. Also ERR_CONFLICT: the engine does not have the snapshot any more.
+ */
+int engine_rollback(struct engine *e, const struct engine_spec *spec, const char *snapshot_id,
+                    struct error *err);
 
 #endif

@@ -2,72 +2,24 @@
 #include "backend/execution.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+#include "backend/audit.h"
 #include "backend/capture.h"
+#include "backend/guest/control.h"
 #include "backend/guest/guest.h"
+#include "backend/outcome.h"
 #include "backend/store/store.h"
 
-enum { PATH_SIZE = 4096, ENV_NAME_MAX = 128 };
+enum { PATH_SIZE = 4096, ACQUIRE_ATTEMPTS = 2, KILL_WAIT_MS = 5000, KILL_LOOK_MS = 20 };
 
 void
 execution_done(struct execution *x)
 {
     audit_entry_done(&x->entry);
     audit_output_done(&x->output);
-}
-
-static bool
-env_name_valid(const char *name)
-{
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
-    size_t len = strlen(name);
-
-    return len > 0 && len <= ENV_NAME_MAX && strspn(name, allowed) == len &&
-           (name[0] < '0' || name[0] > '9');
-}
-
-int
-command_check(const struct settings *settings, const struct command *command, struct error *err)
-{
-    int64_t most = settings->service.max_output_bytes;
-    const char *name;
-    json_t *value;
-
-    if (command->shell && command->argv.count > 0)
-        error_violation(err, "/argv", "may not be given together with command");
-    else if (!command->shell && command->argv.count == 0)
-        error_violation(err, "/command", "is required, or argv instead");
-    else if (command->argv.count > 0 && command->argv.items[0][0] == '\0')
-        error_violation(err, "/argv/0", "must name a program");
-    if (command->cwd && command->cwd[0] != '/')
-        error_violation(err, "/cwd", "must be an absolute path inside the sandbox");
-    if (command->max_output_bytes > most)
-        error_violation(err, "/max_output_bytes", "may be at most %lld", (long long)most);
-    json_object_foreach(command->env, name, value) if (!env_name_valid(name))
-    {
-        error_violation(err, "/env", "'%.64s' cannot be the name of a variable", name);
-        break;
-    }
-    return err->code == ERR_NONE ? 0 : -EINVAL;
-}
-
-/* The command as the audit shows it: the shell text, or the argv as a JSON array. Owned by the
- * caller. */
-static char *
-describe(const struct command *command)
-{
-    json_auto_t *argv = NULL;
-
-    if (command->shell)
-        return strdup(command->shell);
-    argv = json_array();
-    for (size_t i = 0; i < command->argv.count; i++)
-        if (json_array_append_new(argv, json_string(command->argv.items[i])) < 0)
-            return NULL;
-    return json_dumps(argv, JSON_COMPACT);
 }
 
 /* An audit entry about @command in @c. */
@@ -81,7 +33,9 @@ entry_init(struct audit_entry *e, struct backend *b, const struct container *c,
         .started_at_ms = time_now_ms(),
         .exit_code = -1,
         .worker = b->context->worker_id,
-        .command = describe(command),
+        .command = command_describe(command),
+        .background = command->background,
+        .output_cap = command_output_cap(b->settings, command),
     };
     if (!e->command)
         return error_errno(err, ENOMEM, "audit entry");
@@ -101,175 +55,102 @@ entry_init(struct audit_entry *e, struct backend *b, const struct container *c,
     return 0;
 }
 
-/* "NAME=value" strings and the array that points at them, in one allocation. */
-static const char **
-env_strings(json_t *env)
-{
-    size_t count = json_object_size(env), bytes = 0, i = 0;
-    const char *name;
-    json_t *value;
-    const char **list;
-    char *p;
-
-    json_object_foreach(env, name, value) bytes += strlen(name) + json_string_length(value) + 2;
-    list = malloc((count + 1) * sizeof(*list) + bytes);
-    if (!list)
-        return NULL;
-    p = (char *)(list + count + 1);
-    json_object_foreach(env, name, value)
-    {
-        list[i++] = p;
-        p += sprintf(p, "%s=%s", name, json_string_value(value)) + 1;
-    }
-    list[i] = NULL;
-    return list;
-}
-
-/* The NULL-terminated argv that runs @command. The strings stay borrowed. */
-static const char **
-argv_strings(const struct command *command)
-{
-    size_t count = command->shell ? 3 : command->argv.count;
-    const char **list = calloc(count + 1, sizeof(*list));
-
-    if (!list)
-        return NULL;
-    if (command->shell) {
-        list[0] = "/bin/sh";
-        list[1] = "-c";
-        list[2] = command->shell;
-    } else {
-        memcpy(list, command->argv.items, count * sizeof(*list));
-    }
-    return list;
-}
-
-/* Connect to the container's guest; one that does not answer is revived once. */
+/*
+ * Connect to the container's guest; one that does not answer is revived once, by @rule. *ret_fd is
+ * -1 if what stands there is no guest of ours.
+ */
 static int
-connect_guest(struct backend *b, const struct container *c, int *ret_fd, struct error *err)
+connect_guest(struct backend *b, const struct container *c, enum revival rule, int *ret_fd,
+              struct error *err)
 {
     char directory[PATH_SIZE];
     int r;
 
+    *ret_fd = -1;
     container_guest_directory(b, c->id, directory, sizeof(directory));
     r = guest_connect(directory, ret_fd, err);
     if (r == -ENOTCONN) {
         error_clear(err);
-        r = container_revive(b, c, err);
+        r = container_revive(b, c, rule, err);
         if (r == 0)
             r = guest_connect(directory, ret_fd, err);
     }
-    return r == -EIO ? -EPROTO : r; /* what is there is no guest of ours */
-}
-
-/* Talk to the guest: the command runs, its output is captured. */
-static int
-talk(struct backend *b, const struct container *c, const struct command *command,
-     struct capture *out, struct capture *errout, struct guest_result *ret, struct error *err)
-{
-    int64_t seconds =
-        command->timeout_seconds ? command->timeout_seconds : c->limits.timeout_seconds;
-    _cleanup_(freep) const char **argv = argv_strings(command);
-    _cleanup_(freep) const char **env = env_strings(command->env);
-    _cleanup_(closep) int fd = -1;
-    struct guest_command run = {
-        .argv = argv,
-        .env = env,
-        .cwd = command->cwd ? command->cwd : "/workspace",
-        .uid = (uid_t)c->uid,
-        .gid = (gid_t)c->uid,
-        .timeout_ms = seconds * 1000,
-        .input = command->input,
-        .input_len = command->input ? strlen(command->input) : 0,
-        .cancel_fd = command->peer_fd,
-    };
-    int r;
-
-    if (!argv || !env)
-        return error_errno(err, ENOMEM, "command");
-    r = connect_guest(b, c, &fd, err);
-    return r < 0 ? r : guest_run(fd, &run, out, errout, ret, err);
-}
-
-/* The audit's word for how a command ended. */
-static enum audit_status
-outcome(const struct guest_result *g)
-{
-    if (g->oom_killed && (g->end == GUEST_SIGNALED || g->exit_code == 128 + SIGKILL))
-        return AUDIT_OOM_KILLED;
-    switch (g->end) {
-    case GUEST_EXITED:
-        return g->exit_code == 0 ? AUDIT_COMPLETED : AUDIT_FAILED;
-    case GUEST_SIGNALED:
-        return AUDIT_FAILED;
-    case GUEST_TIMED_OUT:
-        return AUDIT_TIMED_OUT;
-    case GUEST_CANCELLED:
-    case GUEST_KILLED:
-        return AUDIT_KILLED;
+    if (r == -EIO) {
+        error_clear(err);
+        r = 0;
     }
-    return AUDIT_INTERRUPTED;
-}
-
-static void
-note_result(struct execution *x, const struct guest_result *g)
-{
-    const char *name = sigabbrev_np(g->signal);
-
-    x->entry.status = outcome(g);
-    x->entry.duration_ms = (g->duration_us + 500) / 1000;
-    x->entry.cpu_ms = (g->cpu_us + 500) / 1000;
-    x->entry.max_memory_kib = g->max_memory_kib;
-    if (g->end == GUEST_EXITED)
-        x->entry.exit_code = g->exit_code;
-    else if (name)
-        snprintf(x->entry.signal, sizeof(x->entry.signal), "SIG%s", name);
-    else
-        snprintf(x->entry.signal, sizeof(x->entry.signal), "SIG%d", g->signal);
+    return r;
 }
 
 /* The guest broke off: the command was killed with its container, or by its guest's failure. */
 static void
 note_interruption(struct backend *b, struct execution *x)
 {
-    x->entry.duration_ms = time_now_ms() - x->entry.started_at_ms;
-    snprintf(x->entry.signal, sizeof(x->entry.signal), "SIGKILL");
-    x->entry.status = container_ended_on_purpose(b, x->entry.container_id, x->entry.started_at_ms)
-                          ? AUDIT_KILLED
-                          : AUDIT_INTERRUPTED;
+    bool meant = container_stop_broken(b, x->entry.container_id, x->entry.started_at_ms);
+
+    outcome_cut_off(&x->entry, meant ? AUDIT_KILLED : AUDIT_INTERRUPTED);
 }
 
+/* Have the guest run the command to its end, or only start it, as it says. *ret_ended: *ret tells
+ * the end. */
 static int
-take_output(struct execution *x, struct capture *out, struct capture *errout, struct error *err)
+talk(int fd, const struct command *command, const struct command_call *call,
+     const struct audit_entry *entry, struct capture *out, struct capture *errout, bool *ret_ended,
+     struct guest_result *ret, struct error *err)
 {
-    x->entry.stdout_bytes = out->total;
-    x->entry.stderr_bytes = errout->total;
-    x->output.out_truncated = capture_truncated(out);
-    x->output.errout_truncated = capture_truncated(errout);
-    x->output.out = capture_join(out, &x->output.out_len, &x->output.out_head);
-    x->output.errout = capture_join(errout, &x->output.errout_len, &x->output.errout_head);
-    if (!x->output.out || !x->output.errout)
-        return error_errno(err, ENOMEM, "output");
-    return 0;
+    *ret_ended = true;
+    if (fd < 0)
+        return -EPROTO;
+    if (command->background)
+        return guest_detach(fd, &call->guest, (size_t)entry->output_cap, errout, ret_ended, ret,
+                            err);
+    return guest_run(fd, &call->guest, out, errout, ret, err);
+}
+
+/*
+ * Write the end of @x into its row; @r is what became of running it. Where a background execution
+ * has been recorded meanwhile by who ended it, that counts.
+ */
+static int
+record(struct store *store, struct execution *x, bool background, int r, struct error *err)
+{
+    struct error failed = {0};
+    int stored;
+
+    x->entry.finished_at_ms = time_now_ms();
+    stored = store_audit_finish(store, &x->entry, &x->output, r == 0, &failed);
+    if (stored == -EEXIST && background && r == 0) {
+        error_clear(&failed);
+        audit_entry_done(&x->entry);
+        stored = store_audit_get(store, x->entry.id, NULL, &x->entry, &failed);
+    }
+    if (r < 0 || stored == 0)
+        return r;
+    *err = failed;
+    return stored;
 }
 
 /* Run the command that the row of @x announces, and write its end into the row. */
 static int
 run_announced(struct backend *b, struct store *store, const struct container *c,
-              const struct command *command, struct execution *x, struct error *err)
+              const struct command *command, int fd, struct execution *x, struct error *err)
 {
-    int64_t most = b->settings->service.max_output_bytes;
-    size_t cap = (size_t)(command->max_output_bytes ? command->max_output_bytes : most);
     _cleanup_(capture_done) struct capture out = {0};
     _cleanup_(capture_done) struct capture errout = {0};
+    _cleanup_(command_call_done) struct command_call call = {0};
     struct guest_result result = {0};
-    int r, stored;
+    bool ended = true;
+    int r;
 
-    capture_init(&out, cap);
-    capture_init(&errout, cap);
-    r = talk(b, c, command, &out, &errout, &result, err);
+    capture_init(&out, (size_t)x->entry.output_cap);
+    capture_init(&errout, (size_t)x->entry.output_cap);
+    r = command_call_init(&call, command, c, &x->entry, err);
+    if (r == 0)
+        r = talk(fd, command, &call, &x->entry, &out, &errout, &ended, &result, err);
+    if (r == 0 && !ended)
+        return 0;
     if (r == 0) {
-        note_result(x, &result);
+        outcome_note(&x->entry, &result);
     } else if (r == -EPROTO) {
         note_interruption(b, x);
         error_clear(err);
@@ -278,15 +159,17 @@ run_announced(struct backend *b, struct store *store, const struct container *c,
         x->entry.status = AUDIT_REFUSED;
     }
     if (r == 0)
-        r = take_output(x, &out, &errout, err);
-    x->entry.finished_at_ms = time_now_ms();
-    stored = store_audit_finish(store, &x->entry, &x->output, r == 0, r == 0 ? err : NULL);
-    return r < 0 ? r : stored;
+        r = outcome_output(&x->entry, &out, &errout, &x->output, err);
+    return record(store, x, command->background, r, err);
 }
 
-/* Announce the execution in the audit, run it, and note its end. */
+/*
+ * Announce the execution in the audit, run it over the connection @fd to its guest (-1: what stands
+ * there is no guest), and note its end. A container that had to be started for it was so before the
+ * entry began: a background execution of an earlier life of its container is told by that.
+ */
 static int
-run(struct backend *b, const struct container *c, const struct command *command,
+run(struct backend *b, const struct container *c, const struct command *command, int fd,
     struct execution *ret, struct error *err)
 {
     struct execution x = {0};
@@ -298,8 +181,10 @@ run(struct backend *b, const struct container *c, const struct command *command,
         r = entry_init(&x.entry, b, c, command, err);
     if (r == 0)
         r = store_audit_begin(store, &x.entry, err);
+    if (r == 0 && command->observer)
+        command->observer->announced(command->observer->sink.arg, &x.entry);
     if (r == 0)
-        r = run_announced(b, store, c, command, &x, err);
+        r = run_announced(b, store, c, command, fd, &x, err);
     if (r < 0)
         execution_done(&x);
     else
@@ -307,28 +192,59 @@ run(struct backend *b, const struct container *c, const struct command *command,
     return r;
 }
 
-/* Leave an audit entry about what policy did not let run. */
+/* Leave an audit entry about what was not run in @c. */
 static void
-note_refusal(struct backend *b, const struct placement *where, const struct command *command,
-             const struct error *why)
+note_not_run(struct backend *b, const struct container *c, const struct command *command)
 {
-    struct container about = {0};
     struct audit_entry e = {0};
     struct store *store = NULL;
     struct error ignored = {0};
 
-    if (why->code == ERR_VALIDATION || backend_store(b, &store, &ignored) < 0)
+    if (backend_store(b, &store, &ignored) < 0)
         return;
-    snprintf(about.owner, sizeof(about.owner), "%s", where->user);
-    snprintf(about.agent_id, sizeof(about.agent_id), "%s",
-             where->agent_id ? where->agent_id : "default");
-    snprintf(about.tier, sizeof(about.tier), "%s", where->tier ? where->tier : "");
-    if (entry_init(&e, b, &about, command, &ignored) == 0) {
+    if (entry_init(&e, b, c, command, &ignored) == 0) {
         e.status = AUDIT_REFUSED;
         e.finished_at_ms = e.started_at_ms;
         store_audit_insert(store, &e, &ignored);
     }
     audit_entry_done(&e);
+}
+
+/* The same about what policy did not let run. */
+static void
+note_refusal(struct backend *b, const struct placement *where, const struct command *command)
+{
+    struct container about = {0};
+
+    snprintf(about.owner, sizeof(about.owner), "%s", where->user);
+    snprintf(about.agent_id, sizeof(about.agent_id), "%s",
+             where->agent_id ? where->agent_id : "default");
+    snprintf(about.tier, sizeof(about.tier), "%s", where->tier ? where->tier : "");
+    note_not_run(b, &about, command);
+}
+
+/*
+ * The scope's container, connected to. One that is removed between being found and being connected
+ * to is looked for again, once.
+ */
+static int
+acquire(struct backend *b, const struct container *plan, struct container *ret, int *ret_fd,
+        struct error *err)
+{
+    bool created;
+    int r;
+
+    for (int attempt = 1;; attempt++) {
+        r = container_acquire(b, plan, NULL, ret, &created, err);
+        if (r < 0)
+            return r;
+        r = connect_guest(b, ret, REVIVE_STOPPED_TOO, ret_fd, err);
+        if (r != -ENOTCONN || attempt == ACQUIRE_ATTEMPTS)
+            return r;
+        container_done(ret);
+        *ret = (struct container){0};
+        error_clear(err);
+    }
 }
 
 int
@@ -337,21 +253,41 @@ execution_run(struct backend *b, const struct placement *where, const struct com
 {
     struct container plan = {0};
     struct container c = {0};
-    bool created;
+    _cleanup_(closep) int fd = -1;
+    bool goes_on;
     int r;
 
     r = placement_plan(b->settings, where, &plan, err);
     if (r < 0) {
-        note_refusal(b, where, command, err);
+        if (err->code != ERR_VALIDATION)
+            note_refusal(b, where, command);
         return r;
     }
-    r = container_acquire(b, &plan, NULL, &c, &created, err);
-    if (r < 0)
-        return r;
-    r = run(b, &c, command, ret, err);
-    if (c.one_shot)
+    r = acquire(b, &plan, &c, &fd, err);
+    if (r == 0)
+        r = run(b, &c, command, fd, ret, err);
+    else if (c.id[0])
+        note_not_run(b, &c, command);
+    goes_on = r == 0 && ret->entry.status == AUDIT_RUNNING;
+    if (c.one_shot && !goes_on)
         container_discard(b, c.id, NULL); /* what fails here is the janitor's to finish */
     container_done(&c);
+    return r;
+}
+
+/* Whether the caller may run @command in @c, and it runs. */
+static int
+check_run_in(struct backend *b, const struct container *c, const struct command *command,
+             struct error *err)
+{
+    int r = placement_allowed(b->settings, c->tier, c->agent_id, false, err);
+
+    if (r == 0 && c->status != CONTAINER_RUNNING)
+        r = error_set(err, ERR_CONTAINER_NOT_RUNNING, "the container is %s; start it first",
+                      container_status_names[c->status - 1]);
+    if (r == 0 && command->timeout_seconds > c->limits.timeout_seconds)
+        r = error_violation(err, "/timeout_seconds", "may be at most %lld, the container's limit",
+                            (long long)c->limits.timeout_seconds);
     return r;
 }
 
@@ -360,20 +296,62 @@ execution_run_in(struct backend *b, const struct caller *caller, const char *id,
                  const struct command *command, struct execution *ret, struct error *err)
 {
     struct container c = {0};
+    _cleanup_(closep) int fd = -1;
     int r;
 
     r = container_get(b, caller, id, &c, err);
     if (r < 0)
         return r;
-    r = placement_allowed(b->settings, c.tier, c.agent_id, false, err);
-    if (r == 0 && c.status != CONTAINER_RUNNING)
-        r = error_set(err, ERR_CONTAINER_NOT_RUNNING, "the container is %s; start it first",
-                      container_status_names[c.status - 1]);
-    if (r == 0 && command->timeout_seconds > c.limits.timeout_seconds)
-        r = error_violation(err, "/timeout_seconds", "may be at most %lld, the container's limit",
-                            (long long)c.limits.timeout_seconds);
+    r = check_run_in(b, &c, command, err);
+    if (r == 0) {
+        r = connect_guest(b, &c, REVIVE_RUNNING_ONLY, &fd, err);
+        if (r < 0)
+            note_not_run(b, &c, command);
+    }
     if (r == 0)
-        r = run(b, &c, command, ret, err);
+        r = run(b, &c, command, fd, ret, err);
     container_done(&c);
     return r;
+}
+
+/* Have the guest kill the execution. One that it does not know may be on its way, or just over. */
+static int
+ask_to_kill(struct backend *b, const struct audit_entry *e, bool *ret_asked, struct error *err)
+{
+    char directory[PATH_SIZE];
+    int r;
+
+    container_guest_directory(b, e->container_id, directory, sizeof(directory));
+    r = guest_kill(directory, id_audit_number(e->id), err);
+    *ret_asked = r == 0;
+    if (r != -ENOENT)
+        return r;
+    error_clear(err);
+    return 0;
+}
+
+int
+execution_kill(struct backend *b, const struct caller *caller, const char *id,
+               struct audit_entry *ret, struct error *err)
+{
+    const struct timespec pause = {.tv_nsec = KILL_LOOK_MS * 1000000L};
+    int64_t until_ms = time_monotonic_ms() + KILL_WAIT_MS;
+    bool asked = false;
+    int r;
+
+    for (;;) {
+        r = audit_get(b, caller, id, ret, err);
+        if (r < 0)
+            return r;
+        if (ret->kind != AUDIT_EXECUTION)
+            r = error_set(err, ERR_CONFLICT, "the entry is of no execution");
+        else if (ret->status != AUDIT_RUNNING || time_monotonic_ms() >= until_ms)
+            return 0;
+        else if (!asked)
+            r = ask_to_kill(b, ret, &asked, err);
+        audit_entry_done(ret);
+        if (r < 0)
+            return r;
+        nanosleep(&pause, NULL); /* its end comes from another process, by way of the database */
+    }
 }

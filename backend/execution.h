@@ -5,32 +5,12 @@
 #ifndef BACKEND_EXECUTION_H
 #define BACKEND_EXECUTION_H
 
-#include <stddef.h>
-#include <stdint.h>
-
-#include <jansson.h>
-
 #include "backend/backend.h"
+#include "backend/command.h"
 #include "backend/container.h"
 #include "backend/error.h"
 #include "backend/placement.h"
 #include "backend/store/records.h"
-
-/* The command of a request. Everything is borrowed. */
-struct command {
-    const char *shell; /* sh text; or NULL, and argv is set */
-    struct strings argv;
-    json_t *env;              /* object of strings, or NULL */
-    const char *cwd;          /* absolute, or NULL: the workspace */
-    const char *input;        /* for stdin; NULL: none */
-    int64_t timeout_seconds;  /* 0: the container's limit */
-    int64_t max_output_bytes; /* a stream; 0: the service's */
-    const char *agent_id;     /* who asked, for the audit; NULL: the container's */
-    const char *session_id;
-    const char *request_id;
-    const char *nonce; /* of a keyed request: its id is derived from it; NULL: any id */
-    int peer_fd; /* a client's going away here ends the command; -1: none */
-};
 
 /* How it went. Initialise with {0}; execution_done() frees what it owns. */
 struct execution {
@@ -41,16 +21,10 @@ struct execution {
 void execution_done(struct execution *x);
 
 /*
- * Check what the command's fields say about each other and the settings: exactly one of command and
- * argv, names of env, an absolute cwd, the output's cap. Errors: ERR_VALIDATION.
- */
-int command_check(const struct settings *settings, const struct command *command,
-                  struct error *err);
-
-/*
  * Run @command in the container of @where's scope, which is found, made or started; a one-shot's is
  * removed afterwards. A refusal by policy leaves an audit entry, too. A command that fails, times
- * out or is killed is a success of this call. Errors: those of placement_plan(),
+ * out or is killed is a success of this call. Of one in the background *ret is how it stands when
+ * it has been started: `running`, unless it could not be. Errors: those of placement_plan(),
  * container_acquire() and execution_run_in().
  */
 int execution_run(struct backend *b, const struct placement *where, const struct command *command,
@@ -63,5 +37,14 @@ int execution_run(struct backend *b, const struct placement *where, const struct
  */
 int execution_run_in(struct backend *b, const struct caller *caller, const char *id,
                      const struct command *command, struct execution *ret, struct error *err);
+
+/*
+ * End the running execution @id, whichever worker runs it and also in the background, and wait a
+ * few seconds until its entry says so. *ret is the entry then, as it is of one that had ended
+ * before. Caller: audit_entry_done(). Errors: ERR_NOT_FOUND, ERR_CONFLICT (the entry is of no
+ * execution), and those of guest_kill().
+ */
+int execution_kill(struct backend *b, const struct caller *caller, const char *id,
+                   struct audit_entry *ret, struct error *err);
 
 #endif

@@ -2,16 +2,24 @@
 #include "backend/id.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include <sodium.h>
 
-enum { CONTAINER_ID_DIGITS = 12, AUDIT_ID_DIGITS = 16, DAY_MS = 86400000 };
+enum {
+    CONTAINER_ID_DIGITS = 12,
+    AUDIT_ID_DIGITS = 16,
+    SNAPSHOT_ID_DIGITS = 12,
+    DAY_MS = 86400000
+};
 
 static const char container_prefix[] = "container_";
 static const char audit_prefix[] = "exec_";
+static const char snapshot_prefix[] = "snapshot_";
 
 /* Write @prefix and @bytes (at most 8) random bytes in hex; they must fit into @size. */
 static void
@@ -58,14 +66,49 @@ id_audit_derived(const char *nonce, char out[AUDIT_ID_SIZE])
     id_derived(out, AUDIT_ID_SIZE, audit_prefix, nonce, AUDIT_ID_DIGITS / 2);
 }
 
+uint64_t
+id_audit_number(const char *id)
+{
+    const char *digits = id + sizeof(audit_prefix) - 1;
+
+    if (strncmp(id, audit_prefix, sizeof(audit_prefix) - 1) != 0 ||
+        strlen(digits) != AUDIT_ID_DIGITS || strspn(digits, "0123456789abcdef") != AUDIT_ID_DIGITS)
+        return 0;
+    return strtoull(digits, NULL, 16);
+}
+
+void
+id_audit_of(uint64_t number, char out[AUDIT_ID_SIZE])
+{
+    snprintf(out, AUDIT_ID_SIZE, "%s%0*" PRIx64, audit_prefix, AUDIT_ID_DIGITS, number);
+}
+
+void
+id_snapshot(char out[SNAPSHOT_ID_SIZE])
+{
+    random_id(out, SNAPSHOT_ID_SIZE, snapshot_prefix, SNAPSHOT_ID_DIGITS / 2);
+}
+
+/* Whether @id is @prefix and @digits of lower-case hex. */
+static bool
+is_id(const char *id, const char *prefix, size_t digits)
+{
+    size_t len = strlen(prefix);
+
+    return strncmp(id, prefix, len) == 0 && strlen(id + len) == digits &&
+           strspn(id + len, "0123456789abcdef") == digits;
+}
+
 bool
 id_is_container(const char *id)
 {
-    size_t prefix = sizeof(container_prefix) - 1;
+    return is_id(id, container_prefix, CONTAINER_ID_DIGITS);
+}
 
-    return strncmp(id, container_prefix, prefix) == 0 &&
-           strlen(id + prefix) == CONTAINER_ID_DIGITS &&
-           strspn(id + prefix, "0123456789abcdef") == CONTAINER_ID_DIGITS;
+bool
+id_is_snapshot(const char *id)
+{
+    return is_id(id, snapshot_prefix, SNAPSHOT_ID_DIGITS);
 }
 
 bool

@@ -9,6 +9,7 @@
 enum {
     CONTAINER_ID_SIZE = 24, /* "container_" + 12 hex digits + NUL, with room */
     AUDIT_ID_SIZE = 24,     /* "exec_" + 16 hex digits + NUL, with room */
+    SNAPSHOT_ID_SIZE = 24,  /* "snapshot_" + 12 hex digits + NUL, with room */
     TIMESTAMP_SIZE = 32     /* "2026-03-02T10:00:00Z" + NUL, with room */
 };
 
@@ -27,8 +28,20 @@ void id_derived(char *out, size_t size, const char *prefix, const char *nonce, s
 /* As id_audit(), derived. */
 void id_audit_derived(const char *nonce, char out[AUDIT_ID_SIZE]);
 
+/* The random bits of an audit id, by which the guest knows the execution; 0 if @id is none. */
+uint64_t id_audit_number(const char *id);
+
+/* Write the audit id of these bits. */
+void id_audit_of(uint64_t number, char out[AUDIT_ID_SIZE]);
+
+/* Write a new snapshot id: "snapshot_" and 48 random bits in hex. */
+void id_snapshot(char out[SNAPSHOT_ID_SIZE]);
+
 /* Whether @id is spelled as id_container() does. */
 bool id_is_container(const char *id);
+
+/* Whether @id is spelled as id_snapshot() does. */
+bool id_is_snapshot(const char *id);
 
 /* Whether @name may be a path component and a Docker label: 1..@max of [A-Za-z0-9._@+=,-], first
  * one alphanumeric. */

@@ -7,14 +7,18 @@
 #include <string.h>
 #include <time.h>
 
+#include "backend/background.h"
 #include "backend/container.h"
 #include "backend/engine.h"
 #include "backend/idempotency.h"
+#include "backend/idle.h"
 #include "backend/log.h"
+#include "backend/retention.h"
+#include "backend/snapshot.h"
 #include "backend/store/store.h"
 
 enum {
-    TICK_SECONDS = 1, /* how often the WAL is looked at */
+    TICK_SECONDS = 1, /* how often the WAL and the background are looked at */
     PASS_SECONDS = 60,
     DOWN_SECONDS = 5, /* until the next look for an engine that is down */
     AUDIT_BATCH = 100
@@ -28,9 +32,14 @@ struct pass {
     size_t found_count;
     struct container *rows;
     size_t row_count;
+    char (*images)[SNAPSHOT_ID_SIZE]; /* of snapshots, in the engine; listed before the rows */
+    size_t image_count;
+    struct snapshot *snapshots;
+    size_t snapshot_count;
 };
 
-/* Close the audit rows of executions whose worker has died: nobody else will. */
+/* Close the audit rows of executions whose worker has died: nobody else will. Those in the
+ * background go on without. */
 static int
 interrupt_orphans(struct pass *p, struct error *err)
 {
@@ -47,7 +56,7 @@ interrupt_orphans(struct pass *p, struct error *err)
             struct audit_entry *e = &list[i];
 
             filter.before = e->seq;
-            if (shared_worker_alive(shared, e->worker))
+            if (e->background || shared_worker_alive(shared, e->worker))
                 continue;
             e->status = AUDIT_INTERRUPTED;
             e->finished_at_ms = time_now_ms();
@@ -71,15 +80,6 @@ find(const struct pass *p, const char *id)
     return NULL;
 }
 
-static bool
-has_row(const struct pass *p, const char *id)
-{
-    for (size_t i = 0; i < p->row_count; i++)
-        if (strcmp(p->rows[i].id, id) == 0)
-            return true;
-    return false;
-}
-
 /* Remove what the engine or the disk has and no row knows. */
 static int
 remove_strays(struct pass *p, struct error *err)
@@ -87,7 +87,10 @@ remove_strays(struct pass *p, struct error *err)
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < p->found_count; i++) {
-        if (has_row(p, p->found[i].id))
+        bool known = true;
+
+        r = store_container_known(p->store, p->found[i].id, &known, err);
+        if (r < 0 || known)
             continue;
         r = engine_remove(p->backend->engine, p->found[i].id, err);
         if (r == 0)
@@ -97,13 +100,19 @@ remove_strays(struct pass *p, struct error *err)
 }
 
 /* Whether a row is of a work that nobody goes on with. */
-static bool
-abandoned(const struct pass *p, const struct container *c)
+static int
+abandoned(const struct pass *p, const struct container *c, bool *ret, struct error *err)
 {
-    if (c->status == CONTAINER_REMOVING)
-        return true;
-    return (c->status == CONTAINER_CREATING || c->one_shot) &&
-           !shared_worker_alive(p->backend->context->shared, c->worker);
+    int r = 0;
+
+    *ret = c->status == CONTAINER_REMOVING ||
+           ((c->status == CONTAINER_CREATING || c->one_shot) &&
+            !shared_worker_alive(p->backend->context->shared, c->worker));
+    if (*ret && c->status != CONTAINER_REMOVING)
+        r = background_runs(p->backend, c->id, err); /* that needs no worker */
+    if (r > 0)
+        *ret = false;
+    return r < 0 ? r : 0;
 }
 
 /* The row says `running`, the engine says otherwise: look again under the lock, and believe the
@@ -152,6 +161,16 @@ watch_disk(struct pass *p, const struct container *c, const struct engine_contai
     return r;
 }
 
+/* A guest that does not answer keeps its spools; it is not the pass that this should end. */
+static void
+tidy_spools(struct pass *p, const struct container *c)
+{
+    struct error err = {0};
+
+    if (background_tidy(p->backend, c->id, &err) < 0)
+        log_debug("spools of container %s stay: %s (%s)", c->id, err.msg, err.detail);
+}
+
 static int
 tend_rows(struct pass *p, struct error *err)
 {
@@ -160,15 +179,59 @@ tend_rows(struct pass *p, struct error *err)
     for (size_t i = 0; r == 0 && i < p->row_count; i++) {
         const struct container *c = &p->rows[i];
         const struct engine_container *e = find(p, c->id);
+        bool nobodys = false;
 
-        if (abandoned(p, c)) {
+        r = abandoned(p, c, &nobodys, err);
+        if (r < 0)
+            break;
+        if (nobodys) {
             r = container_discard(p->backend, c->id, err);
             log_info("container %s was abandoned and is removed", c->id);
         } else if (c->status == CONTAINER_RUNNING && (!e || !e->running)) {
             r = settle(p, c, err);
         } else if (c->status == CONTAINER_RUNNING) {
+            tidy_spools(p, c);
             r = watch_disk(p, c, e, err);
+        } else if (c->status == CONTAINER_STOPPED && e && e->running) {
+            r = idle_finish_stop(p->backend, c->id, err);
         }
+    }
+    return r;
+}
+
+/* Finish the removal of snapshots, and undo those whose worker has died while it made them. */
+static int
+tend_snapshots(struct pass *p, struct error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < p->snapshot_count; i++) {
+        const struct snapshot *s = &p->snapshots[i];
+
+        if (s->status == SNAPSHOT_READY ||
+            (s->status == SNAPSHOT_CREATING &&
+             shared_worker_alive(p->backend->context->shared, s->worker)))
+            continue;
+        r = snapshot_discard(p->backend, s->id, err);
+        if (r == 0)
+            log_info("snapshot %s was abandoned and is removed", s->id);
+    }
+    return r;
+}
+
+/* Remove images of snapshots that no row knows, as far as no container stands on them. */
+static int
+remove_stray_images(struct pass *p, struct error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < p->image_count; i++) {
+        bool known = false;
+
+        for (size_t j = 0; j < p->snapshot_count && !known; j++)
+            known = strcmp(p->images[i], p->snapshots[j].id) == 0;
+        if (!known)
+            r = engine_snapshot_remove(p->backend->engine, p->images[i], err);
     }
     return r;
 }
@@ -180,9 +243,20 @@ list_engine(struct pass *p, struct error *err)
     struct engine_info info;
     int r = engine_info(p->backend->engine, &info, err);
 
+    if (r == 0)
+        r = engine_list(p->backend->engine, !info.disk_enforced, &p->found, &p->found_count, err);
     return r < 0 ? r
-                 : engine_list(p->backend->engine, !info.disk_enforced, &p->found, &p->found_count,
-                               err);
+                 : engine_snapshot_list(p->backend->engine, &p->images, &p->image_count, err);
+}
+
+/* Containers do not wait for the audit log to be put right. */
+static void
+tend_audit(struct backend *b)
+{
+    struct error err = {0};
+
+    if (retention_tend(b, &err) < 0)
+        log_warn("janitor: audit retention: %s (%s)", err.msg, err.detail);
 }
 
 /*
@@ -192,6 +266,7 @@ list_engine(struct pass *p, struct error *err)
 int
 janitor_pass(struct backend *b, struct error *err)
 {
+    const struct snapshot_filter all = {0};
     struct pass p = {.backend = b};
     struct error later = {0};
     int r, engine;
@@ -205,14 +280,25 @@ janitor_pass(struct backend *b, struct error *err)
         r = store_keyed_expire(p.store, time_now_ms() - IDEMPOTENCY_KEPT_MS, err);
     if (r < 0)
         return r;
+    tend_audit(b);
     engine = list_engine(&p, &later);
     if (engine == 0)
         engine = store_container_all(p.store, &p.rows, &p.row_count, &later);
     if (engine == 0)
+        engine = store_snapshot_list(p.store, &all, &p.snapshots, &p.snapshot_count, &later);
+    if (engine == 0)
         engine = remove_strays(&p, &later);
     if (engine == 0)
         engine = tend_rows(&p, &later);
+    if (engine == 0)
+        engine = tend_snapshots(&p, &later);
+    if (engine == 0)
+        engine = remove_stray_images(&p, &later);
+    if (engine == 0)
+        engine = idle_tend(b, &later);
     free(p.found);
+    free(p.images);
+    free(p.snapshots);
     store_container_list_free(p.rows, p.row_count);
     backend_end(b);
     if (engine < 0)
@@ -259,6 +345,9 @@ run(struct backend *b, const sigset_t *signals)
             report(&err, &down);
             next_ms = time_monotonic_ms() + (down ? DOWN_SECONDS : PASS_SECONDS) * INT64_C(1000);
         }
+        error_clear(&err);
+        if (background_tend(b, &err) < 0 && err.code != ERR_DOCKER_DOWN)
+            log_warn("janitor: %s (%s)", err.msg, err.detail);
         error_clear(&err);
         if (tend_wal(b, &err) < 0)
             log_warn("janitor: %s (%s)", err.msg, err.detail);

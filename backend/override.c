@@ -7,13 +7,15 @@
 
 #include <sodium.h>
 
+#include "backend/change.h"
 #include "backend/store/store.h"
 
-/* One change, inside the store's write transaction. */
-struct change {
+/* One edit, inside the store's write transaction. */
+struct edit {
     const struct settings *base; /* whose YAML the overrides are checked over */
     json_t *patch;
     const char *if_match;
+    json_t *before, *after; /* owned: the members of the policy that it changes */
 };
 
 void
@@ -60,38 +62,56 @@ check_etag(const struct settings *now, const char *if_match, struct error *err)
 /* Compare the tag with what is stored (this process may lag behind), patch, and check the result.
  */
 static int
-change(json_t *stored, void *arg, json_t **ret, struct error *err)
+edit(json_t *stored, void *arg, json_t **ret, struct error *err)
 {
-    const struct change *c = arg;
+    struct edit *e = arg;
     _cleanup_(settings_unrefp) struct settings *now = NULL;
     _cleanup_(settings_unrefp) struct settings *then = NULL;
     json_auto_t *overrides = NULL;
     int r;
 
-    r = settings_with_overrides(c->base, stored, &now, err);
+    r = settings_with_overrides(e->base, stored, &now, err);
     if (r == 0)
-        r = check_etag(now, c->if_match, err);
+        r = check_etag(now, e->if_match, err);
     if (r == 0)
-        r = settings_override(stored, c->patch, &overrides, err);
+        r = settings_override(stored, e->patch, &overrides, err);
     if (r == 0)
-        r = settings_with_overrides(c->base, overrides, &then, err);
+        r = settings_with_overrides(e->base, overrides, &then, err);
+    if (r == 0 && change_difference(now->policy_json, then->policy_json, &e->before, &e->after) < 0)
+        r = error_errno(err, ENOMEM, "change of the config");
     if (r == 0)
         *ret = TAKE(overrides);
     return r;
 }
 
-int
-override_apply(struct backend *b, json_t *patch, const char *if_match, struct error *err)
+/* Have every process take over the new overrides, and leave the change entry. */
+static int
+announce(struct backend *b, const struct caller *caller, const struct edit *e, struct error *err)
 {
-    struct change c = {.base = b->settings, .patch = patch, .if_match = if_match};
+    const struct change change = {.before = e->before, .after = e->after};
+    int r;
+
+    atomic_fetch_add(&b->context->shared->settings_generation, 1);
+    r = backend_begin(b, err);
+    if (r < 0 || json_equal(e->before, e->after))
+        return r;
+    return change_note(b, caller, &change, err);
+}
+
+int
+override_apply(struct backend *b, const struct caller *caller, json_t *patch, const char *if_match,
+               struct error *err)
+{
+    struct edit e = {.base = b->settings, .patch = patch, .if_match = if_match};
     struct store *store = NULL;
     int r;
 
     r = backend_store(b, &store, err);
     if (r == 0)
-        r = store_override_change(store, change, &c, err);
-    if (r < 0)
-        return r;
-    atomic_fetch_add(&b->context->shared->settings_generation, 1);
-    return backend_begin(b, err);
+        r = store_override_change(store, edit, &e, err);
+    if (r == 0)
+        r = announce(b, caller, &e, err);
+    json_decref(e.before);
+    json_decref(e.after);
+    return r;
 }

@@ -66,6 +66,7 @@ plan_tier(const struct settings *s, const struct placement *p, struct container 
     snprintf(c->runtime, sizeof(c->runtime), "%s", tier->runtime);
     c->limits = tier->limits;
     c->network = (enum network)tier->network;
+    c->gpus = tier->gpus;
     return 0;
 }
 
@@ -82,6 +83,8 @@ plan_template(const struct settings *s, const struct placement *p, struct contai
                                p->template_name ? p->template_name : "");
     snprintf(c->template_name, sizeof(c->template_name), "%s", template->name);
     snprintf(c->image, sizeof(c->image), "%s", template->image);
+    if (template->gpus > c->gpus)
+        c->gpus = template->gpus;
     return 0;
 }
 

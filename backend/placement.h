@@ -27,7 +27,7 @@ struct placement {
 
 /*
  * Work out the container for @p: scope and its key, tier, limits, template,
- * image, runtime, network and access. *ret has no id, uid, labels or times yet.
+ * image, runtime, GPUs, network and access. *ret has no id, uid, labels or times yet.
  * Errors: ERR_SANDBOXING_OFF, ERR_NOT_SELECTED, ERR_FORBIDDEN (tier above the ceiling), and
  * ERR_VALIDATION for an unknown tier or template, or a limit above what applies.
  */

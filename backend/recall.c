@@ -5,6 +5,7 @@
 
 #include "backend/audit.h"
 #include "backend/idempotency.h"
+#include "backend/store/store.h"
 
 enum { RECALL_WAIT_MS = 10000 };
 
@@ -14,8 +15,10 @@ read_execution(struct backend *b, const struct caller *caller, const char *id,
                struct execution *ret, struct error *err)
 {
     struct error failure = {0};
-    int r = audit_output(b, caller, id, &ret->entry, &ret->output, &failure);
+    int r = audit_get(b, caller, id, &ret->entry, &failure);
 
+    if (r == 0)
+        r = store_audit_output(b->store, ret->entry.seq, &ret->output, &failure);
     if (r < 0 && r != -ENOENT && err)
         *err = failure;
     return r;

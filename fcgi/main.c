@@ -11,6 +11,8 @@
 #include "backend/backend.h"
 #include "backend/cleanup.h"
 #include "backend/config/settings.h"
+#include "backend/nvml.h"
+#include "fcgi/audit_command.h"
 #include "fcgi/manager.h"
 #include "handlers/routes.h"
 
@@ -19,6 +21,8 @@
 static const char usage_text[] =
     "usage: sandboxd run --state DIR [--docker HOST] [--guest PATH]\n"
     "       sandboxd check DIR      validate the YAML files in DIR\n"
+    "       sandboxd gpu [LIBRARY]  show what NVIDIA's library says, as JSON\n"
+    "       sandboxd audit verify|export --state DIR\n"
     "       sandboxd version\n"
     "\n"
     "  --state DIR    where everything is kept; DIR/yaml holds the settings\n"
@@ -132,6 +136,10 @@ main(int argc, char **argv)
         return run(argc - 1, argv + 1);
     if (strcmp(command, "check") == 0)
         return check(argc - 1, argv + 1);
+    if (strcmp(command, "gpu") == 0 && argc <= 3)
+        return nvml_main(argc == 3 ? argv[2] : "libnvidia-ml.so.1");
+    if (strcmp(command, "audit") == 0)
+        return audit_command(argc - 1, argv + 1);
     if (strcmp(command, "version") == 0 && argc == 2) {
         puts("sandboxd " SANDBOXD_VERSION);
         return 0;

@@ -6,7 +6,7 @@
 
 #include "backend/idempotency.h"
 #include "backend/log.h"
-#include "fcgi/response.h"
+#include "handlers/json.h"
 
 /* Answer with what was kept of the first answer. */
 static int
@@ -65,7 +65,7 @@ keep_outcome(const struct route *route, const struct request *req, const struct 
     if (r < 0 && !begun) {
         idempotency_fail(req->backend, k, &a->error, &err);
     } else {
-        _cleanup_(freep) char *text = a->response.json ? response_text(a->response.json) : NULL;
+        _cleanup_(freep) char *text = a->response.json ? json_print(a->response.json) : NULL;
         const char *body = text ? text : "";
 
         idempotency_answer(req->backend, k, begun ? 200 : a->response.status,

@@ -7,11 +7,9 @@
 #include "backend/buf.h"
 #include "backend/cleanup.h"
 #include "fcgi/problem.h"
+#include "handlers/json.h"
 
-enum {
-    HEADERS_MAX_BYTES = 1024,
-    REAL_DIGITS = 15 /* as many as a double holds in decimal, so that 0.8 stays 0.8 */
-};
+enum { HEADERS_MAX_BYTES = 1024 };
 
 /* The headers that only a failure has. */
 static void
@@ -86,20 +84,22 @@ stream_write(struct stream *stream, const char *data, size_t len)
     return 0;
 }
 
+static json_t *
+stream_problem(const struct stream *stream, const struct error *err)
+{
+    const struct response_stream *s = (const struct response_stream *)stream;
+
+    return problem_json(err, s->in->request_id);
+}
+
 void
 response_stream_init(struct response_stream *s, FCGX_Stream *out, const struct incoming *in)
 {
     *s = (struct response_stream){
-        .stream = {.begin = stream_begin, .write = stream_write},
+        .stream = {.begin = stream_begin, .write = stream_write, .problem = stream_problem},
         .out = out,
         .in = in,
     };
-}
-
-char *
-response_text(const json_t *json)
-{
-    return json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS));
 }
 
 int
@@ -108,7 +108,7 @@ response_send(FCGX_Stream *out, const struct incoming *in, const struct answer *
     bool failed = a->error.code != ERR_NONE;
     json_auto_t *problem = failed ? problem_json(&a->error, in->request_id) : NULL;
     const json_t *json = failed ? problem : a->response.json;
-    _cleanup_(freep) char *text = json ? response_text(json) : NULL;
+    _cleanup_(freep) char *text = json ? json_print(json) : NULL;
     int status = failed ? problem_status(a->error.code) : a->response.status;
 
     return put(out, in, a, json && !text ? problem_status(ERR_INTERNAL) : status, text);

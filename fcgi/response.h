@@ -18,9 +18,6 @@ struct response_stream {
 /* Prepare @s for the request @in. */
 void response_stream_init(struct response_stream *s, FCGX_Stream *out, const struct incoming *in);
 
-/* @json as it is sent; the caller frees. NULL on ENOMEM. */
-char *response_text(const json_t *json);
-
 /*
  * Write the answer @a to the request @in. Returns 0, or -EPIPE if the peer does not take it.
  */

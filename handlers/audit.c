@@ -1,5 +1,6 @@
 /* The resource `audit`. */
 #include "backend/audit.h"
+#include "handlers/audit.h"
 #include "handlers/json.h"
 #include "handlers/page.h"
 #include "handlers/routes.h"
@@ -46,9 +47,8 @@ static const struct field query_fields[] = {
 };
 /* clang-format on */
 
-/* A time of the query; NULL does not narrow. */
-static int
-query_time(const char *name, const char *text, int64_t *ret_ms, struct error *err)
+int
+audit_query_time(const char *name, const char *text, int64_t *ret_ms, struct error *err)
 {
     *ret_ms = 0;
     if (text && !time_parse(text, ret_ms))
@@ -70,12 +70,12 @@ filter_of(const struct audit_query *q, struct audit_filter *ret, struct error *e
         .tier = q->tier,
         .status = q->status,
         .kind = q->kind ? q->kind : AUDIT_EXECUTION,
-        .limit = q->limit ? q->limit : PAGE_LIMIT_DEFAULT,
+        .limit = q->limit,
     };
     r = page_position(q->cursor, &ret->before, err);
     if (r == 0)
-        r = query_time("since", q->since, &ret->since_ms, err);
-    return r < 0 ? r : query_time("until", q->until, &ret->until_ms, err);
+        r = audit_query_time("since", q->since, &ret->since_ms, err);
+    return r < 0 ? r : audit_query_time("until", q->until, &ret->until_ms, err);
 }
 
 static json_t *
@@ -93,7 +93,8 @@ page_items(const struct audit_page *page)
  * GET audit - the entries that the caller may see, newest first.
  *
  * query   agent_id, container_id, session_id, tier, status, owner, since, until, kind; limit,
- * cursor 200     {entries: [...], next_cursor} errors  bad_query
+ * cursor 200     {entries: [...], next_cursor}; for a client that accepts application/x-ndjson
+ * every entry, or the newest `limit`, as an object a line errors  bad_query
  */
 static int
 audit_get_list(const struct request *req, struct response *res, struct error *err)
@@ -104,6 +105,10 @@ audit_get_list(const struct request *req, struct response *res, struct error *er
     int r;
 
     r = filter_of(req->query, &filter, err);
+    if (r == 0 && req->accept == ACCEPT_LINES)
+        return audit_export(req, &filter, err);
+    if (filter.limit == 0)
+        filter.limit = PAGE_LIMIT_DEFAULT;
     if (r == 0)
         r = audit_list(req->backend, &caller, &filter, &page, err);
     if (r == 0)
@@ -131,36 +136,6 @@ audit_get_one(const struct request *req, struct response *res, struct error *err
     return r;
 }
 
-/*
- * GET audit/{id}/output - what the execution wrote, up to the cap.
- *
- * 200     {id, stdout, stderr, stdout_bytes, stderr_bytes, stdout_truncated, stderr_truncated,
- * encoding} errors  not_found
- */
-static int
-audit_get_output(const struct request *req, struct response *res, struct error *err)
-{
-    const struct caller caller = request_caller(req);
-    struct audit_entry e = {0};
-    struct audit_output o = {0};
-    json_t *json;
-    int r = audit_output(req->backend, &caller, req->params[0], &e, &o, err);
-
-    if (r < 0)
-        return r;
-    json = json_pack("{s:s, s:I, s:I, s:b, s:b}", "id", e.id, "stdout_bytes",
-                     (json_int_t)e.stdout_bytes, "stderr_bytes", (json_int_t)e.stderr_bytes,
-                     "stdout_truncated", o.out_truncated, "stderr_truncated", o.errout_truncated);
-    if (json && json_set_output(json, &o) < 0) {
-        json_decref(json);
-        json = NULL;
-    }
-    r = response_json(res, 200, json, err);
-    audit_entry_done(&e);
-    audit_output_done(&o);
-    return r;
-}
-
 const struct route audit_routes[] = {
     {.method = "GET",
      .path = "/audit",
@@ -174,10 +149,5 @@ const struct route audit_routes[] = {
      .role = ROLE_VIEWER,
      .handle = audit_get_one,
      .summary = "One audit entry"},
-    {.method = "GET",
-     .path = "/audit/{id}/output",
-     .role = ROLE_VIEWER,
-     .handle = audit_get_output,
-     .summary = "What an execution wrote"},
     {0},
 };

@@ -34,7 +34,8 @@ config_get(const struct request *req, struct response *res, struct error *err)
 static int
 config_put(const struct request *req, struct response *res, struct error *err)
 {
-    int r = override_apply(req->backend, req->json, req->if_match, err);
+    const struct caller caller = request_caller(req);
+    int r = override_apply(req->backend, &caller, req->json, req->if_match, err);
 
     return r < 0 ? r : answer(req, res, err);
 }

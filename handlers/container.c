@@ -1,7 +1,7 @@
 /* The resource `containers`. */
 #include <string.h>
 
-#include "backend/container.h"
+#include "backend/container_act.h"
 #include "backend/container_view.h"
 #include "handlers/execute.h"
 #include "handlers/json.h"
@@ -175,6 +175,7 @@ static int
 containers_post(const struct request *req, struct response *res, struct error *err)
 {
     const struct create_body *body = req->body;
+    const struct caller caller = request_caller(req);
     struct placement where = placement_from_body(req, &body->placement);
     struct container plan = {0}, c = {0};
     bool created = false;
@@ -188,7 +189,7 @@ containers_post(const struct request *req, struct response *res, struct error *e
         r = error_violation(err, "/session_id",
                             "is required in scope session, or nobody could find the container");
     if (r == 0)
-        r = container_acquire(req->backend, &plan, body->labels, &c, &created, err);
+        r = container_act_create(req->backend, &caller, &plan, body->labels, &c, &created, err);
     return r < 0 ? r : answer(req, res, created ? 201 : 200, &c, err);
 }
 
@@ -219,7 +220,7 @@ container_post_start(const struct request *req, struct response *res, struct err
 {
     const struct caller caller = request_caller(req);
     struct container c = {0};
-    int r = container_start(req->backend, &caller, req->params[0], &c, err);
+    int r = container_act_start(req->backend, &caller, req->params[0], &c, err);
 
     return r < 0 ? r : answer(req, res, 200, &c, err);
 }
@@ -235,7 +236,7 @@ container_post_stop(const struct request *req, struct response *res, struct erro
 {
     const struct caller caller = request_caller(req);
     struct container c = {0};
-    int r = container_stop(req->backend, &caller, req->params[0], &c, err);
+    int r = container_act_stop(req->backend, &caller, req->params[0], &c, err);
 
     return r < 0 ? r : answer(req, res, 200, &c, err);
 }
@@ -251,7 +252,7 @@ container_post_restart(const struct request *req, struct response *res, struct e
 {
     const struct caller caller = request_caller(req);
     struct container c = {0};
-    int r = container_restart(req->backend, &caller, req->params[0], &c, err);
+    int r = container_act_restart(req->backend, &caller, req->params[0], &c, err);
 
     return r < 0 ? r : answer(req, res, 200, &c, err);
 }
@@ -266,7 +267,7 @@ static int
 container_delete(const struct request *req, struct response *res, struct error *err)
 {
     const struct caller caller = request_caller(req);
-    int r = container_remove(req->backend, &caller, req->params[0], err);
+    int r = container_act_remove(req->backend, &caller, req->params[0], err);
 
     res->status = 204;
     return r;
@@ -276,7 +277,7 @@ container_delete(const struct request *req, struct response *res, struct error *
  * POST containers/{id}/exec - run a command in this very container.
  *
  * body    exec_fields; exactly one of command and argv
- * 200     as execute
+ * 200     as execute; 202 likewise
  * errors  not_found, container_not_running, validation_failed, sandboxing_off, not_selected,
  *         process_limit
  */
@@ -285,15 +286,16 @@ container_post_exec(const struct request *req, struct response *res, struct erro
 {
     const struct exec_body *body = req->body;
     const struct caller caller = request_caller(req);
+    _cleanup_(events_done) struct events events;
     struct execution x = {0};
     struct command command;
     int r;
 
-    r = command_from_body(req, &body->command, &command, err);
+    events_init(&events, req);
+    r = command_from_body(req, &body->command, &events, &command, err);
     if (r == 0)
         r = execution_run_in(req->backend, &caller, req->params[0], &command, &x, err);
-    if (r == 0)
-        r = execution_answer(&x, res, err);
+    r = execution_answer(&x, r, &events, res, err);
     execution_done(&x);
     return r;
 }

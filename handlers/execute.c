@@ -36,8 +36,8 @@ placement_from_body(const struct request *req, const struct placement_body *body
 }
 
 int
-command_from_body(const struct request *req, const struct command_body *body, struct command *ret,
-                  struct error *err)
+command_from_body(const struct request *req, const struct command_body *body,
+                  const struct events *events, struct command *ret, struct error *err)
 {
     *ret = (struct command){
         .shell = body->shell,
@@ -47,18 +47,22 @@ command_from_body(const struct request *req, const struct command_body *body, st
         .input = body->input,
         .timeout_seconds = body->timeout_seconds,
         .max_output_bytes = body->max_output_bytes,
+        .background = body->background,
         .request_id = req->request_id,
         .nonce = req->nonce,
+        .observer = body->background ? NULL : events_observer(events),
         .peer_fd = req->peer_fd,
     };
     return command_check(req->backend->settings, ret, err);
 }
 
-int
-execution_answer(const struct execution *x, struct response *res, struct error *err)
+/* How @x went, without what it wrote. */
+static json_t *
+execution_json(const struct execution *x)
 {
     const struct audit_entry *e = &x->entry;
-    json_auto_t *json = json_pack(
+
+    return json_pack(
         "{s:s, s:o, s:o, s:o, s:o, s:b, s:b, s:I, s:I, s:b, s:b, s:I, s:{s:I, s:f}, s:o}", "id",
         e->id, "container_id", json_text(e->container_id), "status",
         json_spelled(audit_status_names, (int)e->status), "exit_code",
@@ -69,31 +73,59 @@ execution_answer(const struct execution *x, struct response *res, struct error *
         "duration_ms", (json_int_t)e->duration_ms, "usage", "cpu_ms", (json_int_t)e->cpu_ms,
         "max_memory_mb", (double)e->max_memory_kib / 1024, "started_at",
         json_time(e->started_at_ms));
+}
+
+/* All of it in one answer. */
+static int
+answer_whole(const struct execution *x, struct response *res, struct error *err)
+{
+    json_auto_t *json = execution_json(x);
 
     if (!json || json_set_output(json, &x->output) < 0)
         return response_json(res, 200, NULL, err);
     return response_json(res, 200, TAKE(json), err);
 }
 
-/* A background execution's answer is that it runs, whatever has become of it since. */
+/* What there is to follow. */
 static int
-answer_begun(const struct execution *x, struct response *res, struct error *err)
+answer_background(const struct audit_entry *e, struct response *res, struct error *err)
 {
-    return response_json(res, 202,
-                         json_pack("{s:s, s:s, s:s}", "id", x->entry.id, "container_id",
-                                   x->entry.container_id, "status", "running"),
-                         err);
+    json_t *json = json_pack("{s:s, s:s, s:o}", "id", e->id, "container_id", e->container_id,
+                             "status", json_spelled(audit_status_names, (int)e->status));
+
+    return response_json(res, 202, json, err);
+}
+
+int
+execution_answer(const struct execution *x, int r, struct events *events, struct response *res,
+                 struct error *err)
+{
+    if (r < 0) {
+        if (events->stream && events->stream->begun)
+            events_error(events, err);
+        return r;
+    }
+    if (x->entry.background)
+        return answer_background(&x->entry, res, err);
+    if (!events->stream)
+        return answer_whole(x, res, err);
+    events_exit(events, &x->entry, &x->output, execution_json(x)); /* who has left needs none */
+    return 0;
 }
 
 int
 execution_replay(const struct request *req, struct response *res, struct error *err)
 {
     const struct caller caller = request_caller(req);
+    _cleanup_(events_done) struct events events;
     struct execution x = {0};
-    int r = execution_recall(req->backend, &caller, req->nonce, req->peer_fd, &x, err);
+    int r;
 
-    if (r == 0)
-        r = x.entry.background ? answer_begun(&x, res, err) : execution_answer(&x, res, err);
+    events_init(&events, req);
+    r = execution_recall(req->backend, &caller, req->nonce, req->peer_fd, &x, err);
+    if (x.entry.background)
+        x.entry.status = AUDIT_RUNNING; /* as the first answer said, whatever has become of it */
+    r = execution_answer(&x, r, &events, res, err);
     execution_done(&x);
     return r;
 }
@@ -102,7 +134,9 @@ execution_replay(const struct request *req, struct response *res, struct error *
  * POST execute - run a command in the sandbox that the request's scope selects.
  *
  * body    execute_fields; exactly one of command and argv
- * 200     how it went, also when it failed, timed out or was killed
+ * 200     how it went, also when it failed, timed out or was killed; events if the client accepts
+ *         them
+ * 202     {id, container_id, status} of one in the background
  * errors  validation_failed, forbidden, sandboxing_off, not_selected, template_not_ready,
  *         process_limit, docker_error, docker_unavailable
  */
@@ -111,19 +145,20 @@ execute_post(const struct request *req, struct response *res, struct error *err)
 {
     const struct execute_body *body = req->body;
     struct placement where = placement_from_body(req, &body->placement);
+    _cleanup_(events_done) struct events events;
     struct execution x = {0};
     struct command command;
     int r;
 
-    r = command_from_body(req, &body->command, &command, err);
+    events_init(&events, req);
+    r = command_from_body(req, &body->command, &events, &command, err);
     command.agent_id = body->placement.agent_id;
     command.session_id = body->placement.session_id;
     where.timeout_seconds = body->command.timeout_seconds;
     where.sandbox = body->sandbox;
     if (r == 0)
         r = execution_run(req->backend, &where, &command, &x, err);
-    if (r == 0)
-        r = execution_answer(&x, res, err);
+    r = execution_answer(&x, r, &events, res, err);
     execution_done(&x);
     return r;
 }

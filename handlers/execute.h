@@ -4,6 +4,7 @@
 #define HANDLERS_EXECUTE_H
 
 #include "backend/execution.h"
+#include "handlers/events.h"
 #include "handlers/handler.h"
 
 /* The command's part of a body. */
@@ -15,6 +16,7 @@ struct command_body {
     const char *input;
     int64_t timeout_seconds;
     int64_t max_output_bytes;
+    bool background;
 };
 
 enum {
@@ -42,7 +44,9 @@ enum {
      .min = 1, .max = 86400, .doc = "deadline; at most the limit that applies"},                   \
     {.name = "max_output_bytes", .type = FIELD_INT,                                                \
      .offset = offsetof(body, member.max_output_bytes), .min = 2, .max = COMMAND_OUTPUT_MAX,       \
-     .doc = "how much of each stream is kept, head and tail"}
+     .doc = "how much of each stream is kept, head and tail"},                                     \
+    {.name = "background", .type = FIELD_BOOL, .offset = offsetof(body, member.background),        \
+     .doc = "answer when it has started; it goes on by itself"}
 /* clang-format on */
 
 /* The part of a body that says which sandbox. */
@@ -75,14 +79,18 @@ struct placement_body {
 /* The placement that @body asks for, for the caller of @req. */
 struct placement placement_from_body(const struct request *req, const struct placement_body *body);
 
-/* The command that @body asks for, checked. Errors: ERR_VALIDATION. */
+/* The command that @body asks for, checked; @events hear of it. Errors: ERR_VALIDATION. */
 int command_from_body(const struct request *req, const struct command_body *body,
-                      struct command *ret, struct error *err);
+                      const struct events *events, struct command *ret, struct error *err);
 
 /* A route's replay: the answer of an execution that its first attempt has begun. */
 int execution_replay(const struct request *req, struct response *res, struct error *err);
 
-/* Answer 200 with how @x went. */
-int execution_answer(const struct execution *x, struct response *res, struct error *err);
+/*
+ * Answer how @x went, which is what running it returned as @r: 200 with all of it, 202 for one that
+ * goes on in the background, or the last of @events. Returns @r, or the failure to answer.
+ */
+int execution_answer(const struct execution *x, int r, struct events *events, struct response *res,
+                     struct error *err);
 
 #endif

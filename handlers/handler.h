@@ -35,6 +35,8 @@ struct stream {
     int (*begin)(struct stream *s, const char *content_type);
     /* Send @len bytes at once. Returns as begin. */
     int (*write)(struct stream *s, const char *data, size_t len);
+    /* The failure @err as an answer would show it: a new reference, or NULL out of memory. */
+    json_t *(*problem)(const struct stream *s, const struct error *err);
 };
 
 /* Lifetime: request. Everything is borrowed from the server for that long. */

@@ -7,6 +7,14 @@
 
 #include "backend/cleanup.h"
 
+enum { REAL_DIGITS = 15 }; /* as many as a double holds in decimal, so that 0.8 stays 0.8 */
+
+char *
+json_print(const json_t *json)
+{
+    return json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS));
+}
+
 json_t *
 json_text(const char *text)
 {
@@ -30,8 +38,7 @@ json_spelled(const char *const *names, int value)
     return value > 0 ? json_string(names[value - 1]) : json_null();
 }
 
-/* A measured figure, to one decimal. */
-static json_t *
+json_t *
 json_figure(double value)
 {
     return json_real(round(value * 10) / 10);
@@ -90,6 +97,14 @@ json_details(const struct audit_entry *e)
 }
 
 json_t *
+json_snapshot(const struct snapshot *s)
+{
+    return json_pack("{s:s, s:s, s:s, s:o, s:o}", "id", s->id, "container_id", s->container_id,
+                     "name", s->name, "created_at", json_time(s->created_at_ms), "size_mb",
+                     json_figure((double)s->size_bytes / (1 << 20)));
+}
+
+json_t *
 json_audit_entry(const struct audit_entry *e)
 {
     json_auto_t *details = json_details(e);
@@ -117,7 +132,6 @@ json_audit_entry(const struct audit_entry *e)
     return json;
 }
 
-/* @len bytes as base64 (RFC 4648, with padding). */
 static json_t *
 json_base64(const char *data, size_t len)
 {
@@ -128,6 +142,15 @@ json_base64(const char *data, size_t len)
         return NULL;
     sodium_bin2base64(text, size, (const unsigned char *)data, len, sodium_base64_VARIANT_ORIGINAL);
     return json_string_nocheck(text);
+}
+
+json_t *
+json_bytes(const char *data, size_t len, const char **ret_encoding)
+{
+    json_t *text = json_stringn(data, len);
+
+    *ret_encoding = text ? "utf-8" : "base64";
+    return text ? text : json_base64(data, len);
 }
 
 int

@@ -1,6 +1,19 @@
 /* Every operation of the API. */
 #include "handlers/routes.h"
 
+/* clang-format off */
 const struct route *const route_tables[] = {
-    config_routes, status_routes, execute_routes, container_routes, audit_routes, NULL,
+    config_routes,
+    status_routes,
+    execute_routes,
+    container_routes,
+    cleanup_routes,
+    snapshot_routes,
+    gpu_routes,
+    audit_routes,
+    follow_routes,
+
+    audit_admin_routes,
+    NULL,
 };
+/* clang-format on */

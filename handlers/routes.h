@@ -10,6 +10,11 @@ extern const struct route config_routes[];
 extern const struct route status_routes[];
 extern const struct route execute_routes[];
 extern const struct route container_routes[];
+extern const struct route cleanup_routes[];
+extern const struct route gpu_routes[];
+extern const struct route snapshot_routes[];
 extern const struct route audit_routes[];
+extern const struct route follow_routes[];
+extern const struct route audit_admin_routes[];
 
 #endif

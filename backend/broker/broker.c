@@ -37,6 +37,9 @@ union payload {
     char id[CONTAINER_ID_SIZE];
     bool disk;
     char ids[ENGINE_STATS_MAX][CONTAINER_ID_SIZE];
+    struct broker_rollback_request rollback;
+    struct broker_snapshot_request snapshot;
+    char snapshot_id[SNAPSHOT_ID_SIZE];
 };
 
 /* What goes back: owned bytes, or none. */
@@ -55,6 +58,12 @@ static bool
 check_id(const char *id)
 {
     return terminated(id, CONTAINER_ID_SIZE) && id_is_container(id);
+}
+
+static bool
+check_snapshot_id(const char *id)
+{
+    return terminated(id, SNAPSHOT_ID_SIZE) && id_is_snapshot(id);
 }
 
 /* Whether every string of @spec ends inside its array. */
@@ -97,12 +106,12 @@ check_payload_id(const union payload *p, size_t length, struct error *err)
 }
 
 static int
-check_payload_spec(struct server *s, const union payload *p, size_t length, bool create,
-                   struct error *err)
+check_payload_spec(struct server *s, const union payload *p, size_t length,
+                   enum spec_use use, struct error *err)
 {
     if (length != sizeof(p->spec) || !spec_terminated(&p->spec))
         return refuse(err);
-    return broker_check_spec(s->broker, &p->spec, create, err);
+    return broker_check_spec(s->broker, &p->spec, use, err);
 }
 
 static int
@@ -122,40 +131,56 @@ static int
 serve_create(struct server *s, const union payload *p, size_t length, struct answer *a,
              struct error *err)
 {
-    int r = check_payload_spec(s, p, length, true, err);
+    _cleanup_(turn_end) struct turn turn = {0};
+    int r = check_payload_spec(s, p, length, SPEC_CREATE, err);
 
     (void)a;
-    return r < 0 ? r : broker_create(s->broker, s->docker, &p->spec, err);
+    if (r < 0)
+        return r;
+    turn_begin(s->broker->turns, p->spec.id, &turn);
+    return broker_create(s->broker, s->docker, &p->spec, err);
 }
 
 static int
 serve_start(struct server *s, const union payload *p, size_t length, struct answer *a,
             struct error *err)
 {
-    int r = check_payload_spec(s, p, length, false, err);
+    _cleanup_(turn_end) struct turn turn = {0};
+    int r = check_payload_spec(s, p, length, SPEC_START, err);
 
     (void)a;
-    return r < 0 ? r : broker_start(s->broker, s->docker, &p->spec, err);
+    if (r < 0)
+        return r;
+    turn_begin(s->broker->turns, p->spec.id, &turn);
+    return broker_start(s->broker, s->docker, &p->spec, err);
 }
 
 static int
 serve_stop(struct server *s, const union payload *p, size_t length, struct answer *a,
            struct error *err)
 {
+    _cleanup_(turn_end) struct turn turn = {0};
     int r = check_payload_id(p, length, err);
 
     (void)a;
-    return r < 0 ? r : broker_stop(s->broker, s->docker, p->id, err);
+    if (r < 0)
+        return r;
+    turn_begin(s->broker->turns, p->id, &turn);
+    return broker_stop(s->broker, s->docker, p->id, err);
 }
 
 static int
 serve_remove(struct server *s, const union payload *p, size_t length, struct answer *a,
              struct error *err)
 {
+    _cleanup_(turn_end) struct turn turn = {0};
     int r = check_payload_id(p, length, err);
 
     (void)a;
-    return r < 0 ? r : broker_remove(s->broker, s->docker, p->id, err);
+    if (r < 0)
+        return r;
+    turn_begin(s->broker->turns, p->id, &turn);
+    return broker_remove(s->broker, s->docker, p->id, err);
 }
 
 static int
@@ -204,10 +229,77 @@ serve_stats(struct server *s, const union payload *p, size_t length, struct answ
     return usage_read(s->broker->usage, s->docker, p->ids, count, a->data, err);
 }
 
+static int
+serve_rollback(struct server *s, const union payload *p, size_t length, struct answer *a,
+               struct error *err)
+{
+    const struct broker_rollback_request *q = &p->rollback;
+    _cleanup_(turn_end) struct turn turn = {0};
+    int r;
+
+    (void)a;
+    if (length != sizeof(*q) || !spec_terminated(&q->spec) || !check_snapshot_id(q->snapshot_id))
+        return refuse(err);
+    r = broker_check_spec(s->broker, &q->spec, SPEC_ROLLBACK, err);
+    if (r < 0)
+        return r;
+    turn_begin(s->broker->turns, q->spec.id, &turn);
+    return broker_rollback(s->broker, s->docker, &q->spec, q->snapshot_id, err);
+}
+
+static int
+serve_snapshot_create(struct server *s, const union payload *p, size_t length, struct answer *a,
+                      struct error *err)
+{
+    const struct broker_snapshot_request *q = &p->snapshot;
+    _cleanup_(turn_end) struct turn turn = {0};
+    int r;
+
+    if (length != sizeof(*q) || !check_id(q->id) || !check_snapshot_id(q->snapshot_id))
+        return refuse(err);
+    r = answer_alloc(a, sizeof(int64_t), err);
+    if (r < 0)
+        return r;
+    turn_begin(s->broker->turns, q->id, &turn);
+    return broker_snapshot_create(s->broker, s->docker, q->id, q->snapshot_id, a->data, err);
+}
+
+static int
+serve_snapshot_remove(struct server *s, const union payload *p, size_t length, struct answer *a,
+                      struct error *err)
+{
+    (void)a;
+    if (length != sizeof(p->snapshot_id) || !check_snapshot_id(p->snapshot_id))
+        return refuse(err);
+    return broker_snapshot_remove(s->broker, s->docker, p->snapshot_id, err);
+}
+
+static int
+serve_snapshot_list(struct server *s, const union payload *p, size_t length, struct answer *a,
+                    struct error *err)
+{
+    char(*ids)[SNAPSHOT_ID_SIZE] = NULL;
+    size_t count = 0;
+    int r;
+
+    (void)p;
+    if (length != 0)
+        return refuse(err);
+    r = broker_snapshot_list(s->broker, s->docker, &ids, &count, err);
+    if (r < 0)
+        return r;
+    a->data = ids;
+    a->length = count * sizeof(*ids);
+    return 0;
+}
+
 static const serve_fn operations[] = {
     [BROKER_INFO] = serve_info, [BROKER_CREATE] = serve_create, [BROKER_START] = serve_start,
     [BROKER_STOP] = serve_stop, [BROKER_REMOVE] = serve_remove, [BROKER_INSPECT] = serve_inspect,
-    [BROKER_LIST] = serve_list, [BROKER_STATS] = serve_stats,
+    [BROKER_LIST] = serve_list, [BROKER_STATS] = serve_stats, [BROKER_ROLLBACK] = serve_rollback,
+    [BROKER_SNAPSHOT_CREATE] = serve_snapshot_create,
+    [BROKER_SNAPSHOT_REMOVE] = serve_snapshot_remove,
+    [BROKER_SNAPSHOT_LIST] = serve_snapshot_list,
 };
 
 static int

@@ -218,3 +218,46 @@ engine_stats(struct engine *e, const char (*ids)[CONTAINER_ID_SIZE], size_t coun
         memcpy(ret, data, count * sizeof(*ret));
     return r;
 }
+
+int
+engine_snapshot_create(struct engine *e, const char *id, const char *snapshot_id,
+                       int64_t *ret_size_bytes, struct error *err)
+{
+    struct broker_snapshot_request request = {0};
+
+    snprintf(request.id, sizeof(request.id), "%s", id);
+    snprintf(request.snapshot_id, sizeof(request.snapshot_id), "%s", snapshot_id);
+    return call_one(e, BROKER_SNAPSHOT_CREATE, &request, sizeof(request), 360,
+                    sizeof(*ret_size_bytes), ret_size_bytes, err);
+}
+
+int
+engine_snapshot_remove(struct engine *e, const char *snapshot_id, struct error *err)
+{
+    char payload[SNAPSHOT_ID_SIZE] = {0};
+
+    snprintf(payload, sizeof(payload), "%s", snapshot_id);
+    return call(e, BROKER_SNAPSHOT_REMOVE, payload, sizeof(payload), 180, 0, NULL, NULL, err);
+}
+
+int
+engine_snapshot_list(struct engine *e, char (**ret)[SNAPSHOT_ID_SIZE], size_t *ret_count,
+                     struct error *err)
+{
+    void *list = NULL;
+    int r = call(e, BROKER_SNAPSHOT_LIST, NULL, 0, 90, SNAPSHOT_ID_SIZE, &list, ret_count, err);
+
+    if (r == 0)
+        *ret = list;
+    return r;
+}
+
+int
+engine_rollback(struct engine *e, const struct engine_spec *spec, const char *snapshot_id,
+                struct error *err)
+{
+    struct broker_rollback_request request = {.spec = *spec};
+
+    snprintf(request.snapshot_id, sizeof(request.snapshot_id), "%s", snapshot_id);
+    return call(e, BROKER_ROLLBACK, &request, sizeof(request), 360, 0, NULL, NULL, err);
+}

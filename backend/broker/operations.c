@@ -1,5 +1,8 @@
-/* The broker's operations on Docker and mounts: see operations.h. */
-#include "backend/broker/operations.h"
+/*
+ * A container's life, as the broker makes it of Docker and mounts: see operations.h. Lists and
+ * snapshots have files of their own.
+ */
+#include "backend/broker/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,11 +19,8 @@
 enum {
     STOP_GRACE_SECONDS = 2, /* for the guest, which kills everything on TERM */
     GUEST_WAIT_MS = 10000,  /* for its socket after a start */
-    PATH_SIZE = 4096,
-    NAME_MAX_SIZE = 64
+    PATH_SIZE = 4096
 };
-
-static const char label_id[] = "sandbox.id";
 
 int
 broker_init(struct broker *b, const struct service_context *context, struct error *err)
@@ -30,15 +30,19 @@ broker_init(struct broker *b, const struct service_context *context, struct erro
     if (b->state_fd < 0)
         return error_errno(err, errno, "open of the state directory");
     snprintf(b->label, sizeof(b->label), "sandbox.instance=%s", context->instance);
-    b->usage = usage_new(b->label, label_id);
-    return b->usage ? 0 : error_errno(err, ENOMEM, "usage");
+    b->usage = usage_new(b->label, BROKER_LABEL_ID);
+    b->turns = turns_new();
+    return b->usage && b->turns ? 0 : error_errno(err, ENOMEM, "broker");
 }
 
-/* The engine's name of container @id. */
-static void
-engine_name(const struct broker *b, const char *id, char out[NAME_MAX_SIZE])
+void
+broker_name(const struct broker *b, const char *id, enum broker_part part,
+            char out[BROKER_NAME_SIZE])
 {
-    snprintf(out, NAME_MAX_SIZE, "%s-%s", id, b->context->instance);
+    static const char *const suffixes[] = {
+        [PART_MAIN] = "", [PART_NEXT] = "-next", [PART_OLD] = "-old"};
+
+    snprintf(out, BROKER_NAME_SIZE, "%s-%s%s", id, b->context->instance, suffixes[part]);
 }
 
 int
@@ -54,27 +58,34 @@ broker_info(struct broker *b, struct docker *d, struct engine_info *ret, struct 
     snprintf(ret->version, sizeof(ret->version), "%s", info.version);
     snprintf(ret->storage_driver, sizeof(ret->storage_driver), "%s", info.storage_driver);
     snprintf(ret->cgroup_version, sizeof(ret->cgroup_version), "%s", info.cgroup_version);
+    snprintf(ret->gpu_runtime, sizeof(ret->gpu_runtime), "%s", info.gpu_runtime);
     for (size_t i = 0; i < ENGINE_RUNTIMES_MAX; i++)
         snprintf(ret->runtimes[i], sizeof(ret->runtimes[i]), "%s", info.runtimes[i]);
     return 0;
 }
 
-/* Whether @image is one of the templates' and @runtime one that the tiers or the service name. */
+/* Whether @image is one of the templates'. */
 static bool
-known_to_settings(struct broker *b, const char *image, const char *runtime)
+image_known(const struct settings *s, const char *image)
 {
-    unsigned generation;
-    _cleanup_(settings_unrefp) struct settings *s = current_get(b->context->current, &generation);
     const struct template_entry *templates = s->templates.items;
-    const struct tier *tiers = s->tiers.items;
-    bool image_known = false;
-    bool runtime_known = strcmp(runtime, s->service.docker_runtime) == 0;
 
     for (size_t i = 0; i < s->templates.count; i++)
-        image_known = image_known || strcmp(templates[i].image, image) == 0;
+        if (strcmp(templates[i].image, image) == 0)
+            return true;
+    return false;
+}
+
+/* Whether @runtime is one that the tiers or the service name. */
+static bool
+runtime_known(const struct settings *s, const char *runtime)
+{
+    const struct tier *tiers = s->tiers.items;
+
     for (size_t i = 0; i < s->tiers.count; i++)
-        runtime_known = runtime_known || strcmp(tiers[i].runtime, runtime) == 0;
-    return image_known && runtime_known;
+        if (strcmp(tiers[i].runtime, runtime) == 0)
+            return true;
+    return strcmp(runtime, s->service.docker_runtime) == 0;
 }
 
 static bool
@@ -85,8 +96,24 @@ limits_sane(const struct limits *l)
            l->max_processes <= 100000;
 }
 
+/* Whether a tier or a template asks for as many GPUs as @mask has. */
+static bool
+gpus_known(const struct settings *s, int64_t mask)
+{
+    const struct template_entry *templates = s->templates.items;
+    const struct tier *tiers = s->tiers.items;
+    int64_t most = 0;
+
+    for (size_t i = 0; i < s->templates.count; i++)
+        most = templates[i].gpus > most ? templates[i].gpus : most;
+    for (size_t i = 0; i < s->tiers.count; i++)
+        most = tiers[i].gpus > most ? tiers[i].gpus : most;
+    return mask >= 0 && __builtin_popcountll((unsigned long long)mask) <= most;
+}
+
 int
-broker_check_spec(struct broker *b, const struct engine_spec *spec, bool create, struct error *err)
+broker_check_spec(struct broker *b, const struct engine_spec *spec, enum spec_use use,
+                  struct error *err)
 {
     unsigned generation;
     _cleanup_(settings_unrefp) struct settings *s = current_get(b->context->current, &generation);
@@ -100,30 +127,32 @@ broker_check_spec(struct broker *b, const struct engine_spec *spec, bool create,
     if (spec->workspace_access < ACCESS_NONE || spec->workspace_access > ACCESS_RW ||
         !limits_sane(&spec->limits))
         return error_set(err, ERR_VALIDATION, "the broker does not accept these limits");
-    if (create && !known_to_settings(b, spec->image, spec->runtime))
+    if (use != SPEC_START && !gpus_known(s, spec->gpu_mask))
+        return error_set(err, ERR_VALIDATION, "the broker knows nobody who gets so many GPUs");
+    if ((use == SPEC_CREATE && !image_known(s, spec->image)) ||
+        (use != SPEC_START && !runtime_known(s, spec->runtime)))
         return error_set(err, ERR_VALIDATION, "the broker knows no such image or runtime");
     return 0;
 }
 
-/* Ask Docker for the container: the guest is its PID 1, its socket directory and workspace are
- * bound. */
-static int
-create(struct broker *b, struct docker *d, const struct engine_spec *spec,
-       const struct docker_info *info, struct error *err)
+int
+broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
+            enum broker_part part, const char *image, struct error *err)
 {
     const char *state = b->context->state_dir;
     bool workspace = spec->workspace_access != ACCESS_NONE;
-    char name[NAME_MAX_SIZE], uid[24];
+    struct docker_info info;
+    char name[BROKER_NAME_SIZE], uid[24];
     char guest[PATH_SIZE + 32], run[PATH_SIZE + 64], slot[PATH_SIZE + 64];
     const char *binds[] = {guest, run, workspace ? slot : NULL, NULL};
     const char *entrypoint[] = {"/.sandbox/guest", "/.sandbox/run", uid, uid,
                                 "/home/sandbox",   "/workspace",    NULL};
-    json_auto_t *labels = json_pack("{s:s, s:s, s:s}", "sandbox.instance", b->context->instance, label_id,
-                                    spec->id, "sandbox.owner", spec->owner);
+    json_auto_t *labels = json_pack("{s:s, s:s, s:s}", BROKER_LABEL_INSTANCE, b->context->instance,
+                                    BROKER_LABEL_ID, spec->id, "sandbox.owner", spec->owner);
     char ignored[DOCKER_ID_SIZE];
     struct docker_create create = {
         .name = name,
-        .image = spec->image,
+        .image = image,
         .runtime = spec->runtime,
         .hostname = spec->id,
         .entrypoint = entrypoint,
@@ -132,14 +161,16 @@ create(struct broker *b, struct docker *d, const struct engine_spec *spec,
         .cpu_cores = spec->limits.cpu_cores,
         .memory_mb = spec->limits.memory_mb,
         .pids_limit = spec->limits.max_processes + GUEST_RESERVED_TASKS,
-        .disk_mb = info->storage_opt_size ? spec->limits.disk_mb : 0,
-        .cgroup_v1 = strcmp(info->cgroup_version, "1") == 0,
+        .gpu_mask = spec->gpu_mask,
     };
-    int r;
+    int r = labels ? docker_info_recent(d, &info, err) : error_errno(err, ENOMEM, "labels");
 
-    if (!labels)
-        return error_errno(err, ENOMEM, "labels");
-    engine_name(b, spec->id, name);
+    if (r < 0)
+        return r;
+    create.gpu_runtime = info.gpu_runtime;
+    create.disk_mb = info.storage_opt_size ? spec->limits.disk_mb : 0;
+    create.cgroup_v1 = strcmp(info.cgroup_version, "1") == 0;
+    broker_name(b, spec->id, part, name);
     snprintf(uid, sizeof(uid), "%lld", (long long)spec->uid);
     snprintf(guest, sizeof(guest), "%s:/.sandbox/guest:ro", b->context->guest_binary);
     snprintf(run, sizeof(run), "%s/guests/%s:/.sandbox/run", state, spec->id);
@@ -150,7 +181,7 @@ create(struct broker *b, struct docker *d, const struct engine_spec *spec,
         error_clear(err);
         return error_set(err, ERR_TEMPLATE_NOT_READY,
                          "the image '%s' is not on this machine; pull or build the template first",
-                         spec->image);
+                         image);
     }
     return r;
 }
@@ -204,35 +235,37 @@ wait_for_guest(struct broker *b, const char *id, struct error *err)
 }
 
 int
-broker_create(struct broker *b, struct docker *d, const struct engine_spec *spec, struct error *err)
+broker_run(struct broker *b, struct docker *d, const struct engine_spec *spec, struct error *err)
 {
-    struct docker_info info;
-    char name[NAME_MAX_SIZE];
+    char name[BROKER_NAME_SIZE];
     int r;
 
-    engine_name(b, spec->id, name);
-    r = broker_remove(b, d, spec->id, err);
+    broker_name(b, spec->id, PART_MAIN, name);
+    r = workspace_attach(b->state_fd, b->context->state_dir, spec, err);
     if (r == 0)
-        r = docker_info(d, &info, err);
+        r = docker_container_start(d, name, err);
+    return r < 0 ? r : wait_for_guest(b, spec->id, err);
+}
+
+int
+broker_create(struct broker *b, struct docker *d, const struct engine_spec *spec, struct error *err)
+{
+    int r = broker_remove(b, d, spec->id, err);
+
     if (r == 0)
         r = guest_directory_make(b->state_fd, spec->id, b->context->gid, err);
     if (r == 0)
-        r = create(b, d, spec, &info, err);
+        r = broker_make(b, d, spec, PART_MAIN, spec->image, err);
     /* Not before: what Docker refuses to create shall leave no workspace, which nobody removes. */
     if (r == 0)
-        r = workspace_attach(b->state_fd, b->context->state_dir, spec, err);
-    if (r == 0)
-        r = docker_container_start(d, name, err);
-    if (r == 0)
-        r = wait_for_guest(b, spec->id, err);
+        r = broker_run(b, d, spec, err);
     if (r < 0)
         broker_remove(b, d, spec->id, NULL);
     return r;
 }
 
-/* Errors of Docker about one of our containers, in the domain's words. */
-static int
-missing(int r, struct error *err)
+int
+broker_missing(int r, struct error *err)
 {
     if (r != -ENOENT)
         return r;
@@ -244,42 +277,42 @@ int
 broker_start(struct broker *b, struct docker *d, const struct engine_spec *spec, struct error *err)
 {
     struct docker_container c = {0};
-    char name[NAME_MAX_SIZE];
+    char name[BROKER_NAME_SIZE];
     int r;
 
-    engine_name(b, spec->id, name);
-    r = docker_container_inspect(d, name, false, &c, err);
+    broker_name(b, spec->id, PART_MAIN, name);
+    r = broker_look(b, d, spec->id, false, &c, err);
     docker_container_done(&c);
     if (r < 0)
-        return missing(r, err);
+        return broker_missing(r, err);
     if (c.running && guest_listens(b, spec->id, NULL) == 0)
         return 0;
     if (c.running) /* its guest has gone bad: the container gets a new one */
         r = docker_container_kill(d, name, err);
     if (r == 0)
-        r = workspace_attach(b->state_fd, b->context->state_dir, spec, err);
-    if (r == 0)
-        r = docker_container_start(d, name, err);
-    return r < 0 ? missing(r, err) : wait_for_guest(b, spec->id, err);
+        r = broker_run(b, d, spec, err);
+    return broker_missing(r, err);
 }
 
 int
 broker_stop(struct broker *b, struct docker *d, const char *id, struct error *err)
 {
-    char name[NAME_MAX_SIZE];
+    char name[BROKER_NAME_SIZE];
 
-    engine_name(b, id, name);
-    return missing(docker_container_stop(d, name, STOP_GRACE_SECONDS, err), err);
+    broker_name(b, id, PART_MAIN, name);
+    return broker_missing(docker_container_stop(d, name, STOP_GRACE_SECONDS, err), err);
 }
 
 int
 broker_remove(struct broker *b, struct docker *d, const char *id, struct error *err)
 {
-    char name[NAME_MAX_SIZE];
-    int r;
+    char name[BROKER_NAME_SIZE];
+    int r = 0;
 
-    engine_name(b, id, name);
-    r = docker_container_remove(d, name, err);
+    for (enum broker_part part = PART_MAIN; r == 0 && part <= PART_OLD; part++) {
+        broker_name(b, id, part, name);
+        r = docker_container_remove(d, name, err);
+    }
     if (r == 0)
         r = workspace_detach(b->context->state_dir, id, err);
     if (r == 0)
@@ -292,90 +325,22 @@ broker_inspect(struct broker *b, struct docker *d, const char *id, struct engine
                struct error *err)
 {
     struct docker_container c = {0};
-    char name[NAME_MAX_SIZE];
+    char name[BROKER_NAME_SIZE];
     int r;
 
-    engine_name(b, id, name);
+    broker_name(b, id, PART_MAIN, name);
     r = docker_container_inspect(d, name, true, &c, err);
+    if (r == -ENOENT) { /* it may be on its way: look again when nobody works on it */
+        _cleanup_(turn_end) struct turn turn = {0};
+
+        error_clear(err);
+        turn_begin(b->turns, id, &turn);
+        r = broker_look(b, d, id, true, &c, err);
+    }
     if (r < 0)
-        return missing(r, err);
+        return broker_missing(r, err);
     *ret = (struct engine_container){.exists = true, .running = c.running, .disk_bytes = c.size_rw};
     snprintf(ret->id, sizeof(ret->id), "%s", id);
     docker_container_done(&c);
-    return 0;
-}
-
-/* A growing list of what exists. */
-struct found {
-    struct engine_container *items;
-    size_t count;
-};
-
-static int
-found_add(struct found *f, const char *id, const struct docker_container *c, struct error *err)
-{
-    struct engine_container *more;
-
-    for (size_t i = 0; i < f->count && !c; i++)
-        if (strcmp(f->items[i].id, id) == 0)
-            return 0;
-    more = reallocarray(f->items, f->count + 1, sizeof(*more));
-    if (!more)
-        return error_errno(err, ENOMEM, "list of containers");
-    f->items = more;
-    f->items[f->count] = (struct engine_container){
-        .exists = c != NULL,
-        .running = c && c->running,
-        .disk_bytes = c ? c->size_rw : -1,
-    };
-    snprintf(f->items[f->count].id, CONTAINER_ID_SIZE, "%s", id);
-    f->count++;
-    return 0;
-}
-
-/* Add the containers that left something in the directory @name of the state directory. */
-static int
-add_leftovers(struct broker *b, const char *name, struct found *f, struct error *err)
-{
-    int fd = openat(b->state_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    _cleanup_(closedirp) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    const struct dirent *entry;
-    int r = 0;
-
-    if (!dir)
-        return error_errno(err, errno, name);
-    while (r == 0 &&
-           (entry = readdir(dir))) /* NOLINT(concurrency-mt-unsafe): a stream of our own */
-        if (id_is_container(entry->d_name))
-            r = found_add(f, entry->d_name, NULL, err);
-    return r;
-}
-
-int
-broker_list(struct broker *b, struct docker *d, bool disk, struct engine_container **ret,
-            size_t *ret_count, struct error *err)
-{
-    struct docker_container *list = NULL;
-    struct found found = {0};
-    size_t count = 0;
-    int r = docker_container_list(d, b->label, disk, &list, &count, err);
-
-    for (size_t i = 0; r == 0 && i < count; i++) {
-        const char *id = json_string_value(json_object_get(list[i].labels, label_id));
-
-        if (id && id_is_container(id))
-            r = found_add(&found, id, &list[i], err);
-    }
-    docker_container_list_free(list, count);
-    if (r == 0)
-        r = add_leftovers(b, "guests", &found, err);
-    if (r == 0)
-        r = add_leftovers(b, "slots", &found, err);
-    if (r < 0) {
-        free(found.items);
-        return r;
-    }
-    *ret = found.items;
-    *ret_count = found.count;
     return 0;
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "backend/backend.h"
+#include "backend/broker/turns.h"
 #include "backend/broker/usage.h"
 #include "backend/docker/docker.h"
 #include "backend/engine.h"
@@ -15,6 +16,7 @@ struct broker {
     char label[96]; /* "sandbox.instance=" and the instance's id */
     int state_fd;   /* the state directory, O_PATH */
     struct usage *usage;
+    struct turns *turns; /* of operations on one container */
 };
 
 /* Fill in @b for @context. */
@@ -32,12 +34,24 @@ int broker_inspect(struct broker *b, struct docker *d, const char *id, struct en
                    struct error *err);
 int broker_list(struct broker *b, struct docker *d, bool disk, struct engine_container **ret,
                 size_t *ret_count, struct error *err);
+int broker_rollback(struct broker *b, struct docker *d, const struct engine_spec *spec,
+                    const char *snapshot_id, struct error *err);
+int broker_snapshot_create(struct broker *b, struct docker *d, const char *id,
+                           const char *snapshot_id, int64_t *ret_size_bytes, struct error *err);
+int broker_snapshot_remove(struct broker *b, struct docker *d, const char *snapshot_id,
+                           struct error *err);
+int broker_snapshot_list(struct broker *b, struct docker *d, char (**ret)[SNAPSHOT_ID_SIZE],
+                         size_t *ret_count, struct error *err);
+
+/* What a spec is wanted for. */
+enum spec_use { SPEC_START, SPEC_ROLLBACK, SPEC_CREATE };
 
 /*
- * Whether @spec is one that a worker may ask for; one to @create must also have an image and a
- * runtime that the YAML names. Errors: ERR_VALIDATION.
+ * Whether @spec is one that a worker may ask for. Its runtime must be one that the YAML names,
+ * unless it is there already, and its image, unless a snapshot stands for it. Errors:
+ * ERR_VALIDATION.
  */
-int broker_check_spec(struct broker *b, const struct engine_spec *spec, bool create,
+int broker_check_spec(struct broker *b, const struct engine_spec *spec, enum spec_use use,
                       struct error *err);
 
 #endif

@@ -19,7 +19,21 @@ enum broker_operation {
     BROKER_REMOVE,   /* char id[]             -> - */
     BROKER_INSPECT,  /* char id[]             -> struct engine_container */
     BROKER_LIST,     /* bool disk             -> struct engine_container[] */
-    BROKER_STATS     /* char id[][]           -> struct engine_stats[] */
+    BROKER_STATS,    /* char id[][]           -> struct engine_stats[] */
+    BROKER_ROLLBACK, /* struct broker_rollback_request -> - */
+    BROKER_SNAPSHOT_CREATE, /* struct broker_snapshot_request -> int64_t size in bytes */
+    BROKER_SNAPSHOT_REMOVE, /* char snapshot id[] -> - */
+    BROKER_SNAPSHOT_LIST    /* -              -> char snapshot id[][] */
+};
+
+struct broker_rollback_request {
+    struct engine_spec spec;
+    char snapshot_id[SNAPSHOT_ID_SIZE];
+};
+
+struct broker_snapshot_request {
+    char id[CONTAINER_ID_SIZE];
+    char snapshot_id[SNAPSHOT_ID_SIZE];
 };
 
 enum {

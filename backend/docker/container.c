@@ -1,6 +1,6 @@
 /*
  * A container's life after its creation (Docker API v1.41: ContainerStart, ContainerStop,
- * ContainerKill, ContainerDelete, ContainerInspect, ContainerList). Creation is in create.c.
+ * ContainerKill, ContainerDelete, ContainerRename, ContainerInspect, ContainerList). Creation is in create.c.
  */
 #include "backend/docker/call.h"
 
@@ -14,6 +14,7 @@ enum {
     STOP_GRACE_MAX_SECONDS = 3600,
     KILL_TIMEOUT_MS = 30000,
     REMOVE_TIMEOUT_MS = 60000,
+    RENAME_TIMEOUT_MS = 30000,
     INSPECT_TIMEOUT_MS = 10000,
     INSPECT_SIZE_TIMEOUT_MS = 60000,
     LIST_TIMEOUT_MS = 30000,
@@ -86,6 +87,19 @@ docker_container_remove(struct docker *d, const char *id, struct error *err)
     return container_call(d, id, "?force=1&v=1", &req, NULL, err);
 }
 
+int
+docker_container_rename(struct docker *d, const char *id, const char *name, struct error *err)
+{
+    struct docker_request req = {.method = "POST", .timeout_ms = RENAME_TIMEOUT_MS};
+    char tail[192];
+    int r = docker_name_check(name, err);
+
+    if (r < 0)
+        return r;
+    snprintf(tail, sizeof(tail), "/rename?name=%s", name);
+    return container_call(d, id, tail, &req, NULL, err);
+}
+
 /* Take over id, name and labels, which inspect and list call alike but keep in different places. */
 static bool
 fill_identity(struct docker_container *c, const json_t *id, const char *name, json_t *labels)
@@ -134,6 +148,7 @@ docker_container_inspect(struct docker *d, const char *id, bool size, struct doc
     c.oom_killed = json_is_true(json_object_get(state, "OOMKilled"));
     c.pid = (int)json_integer_value(json_object_get(state, "Pid"));
     c.size_rw = size_rw(root, size);
+    docker_message(json_string_value(json_object_get(root, "Image")), c.image, sizeof(c.image));
     *ret = c;
     return 0;
 }

@@ -27,6 +27,7 @@ enum {
     SHM_BYTES = 64 * 1024 * 1024,
     TMP_MAX_KB = 256 * 1024,
     PAGE_KB = 4,
+    GPUS_MAX = 63, /* a mask of them is not negative */
 };
 
 /*
@@ -59,6 +60,8 @@ check_limits(const struct docker_create *spec, struct error *err)
                          "a container has more than 0 and at most %d CPU cores", CPU_CORES_MAX);
     if (spec->pids_limit < 1)
         return error_set(err, ERR_VALIDATION, "a container has a limit of at least 1 process");
+    if (spec->gpu_mask < 0 || (spec->gpu_mask != 0 && !(spec->gpu_runtime && spec->gpu_runtime[0])))
+        return error_set(err, ERR_VALIDATION, "a container gets GPUs by 'nvidia' or 'cdi'");
     return 0;
 }
 
@@ -119,6 +122,26 @@ cpu_quota(double cores)
     json_int_t quota = (json_int_t)(cores * CPU_PERIOD_US + 0.5);
 
     return quota < CPU_QUOTA_MIN_US ? CPU_QUOTA_MIN_US : quota;
+}
+
+/* The GPUs by their numbers: a mere count would give every container the first ones. */
+static json_t *
+device_requests_json(const struct docker_create *spec)
+{
+    bool cdi = strcmp(spec->gpu_runtime, "cdi") == 0;
+    json_auto_t *ids = json_array();
+    json_t *request;
+
+    for (int i = 0; i < GPUS_MAX; i++) {
+        if (!(spec->gpu_mask & INT64_C(1) << i))
+            continue;
+        if (json_array_append_new(ids, json_sprintf(cdi ? "nvidia.com/gpu=%d" : "%d", i)) < 0)
+            return NULL;
+    }
+    request = cdi ? json_pack("{s:s, s:O}", "Driver", "cdi", "DeviceIDs", ids)
+                  : json_pack("{s:s, s:O, s:[[s]]}", "Driver", "nvidia", "DeviceIDs", ids,
+                              "Capabilities", "gpu");
+    return json_pack("[o]", request);
 }
 
 /* What HostConfig has only for some containers; NULL leaves a key out. */
@@ -183,6 +206,9 @@ host_config_json(const struct docker_create *spec)
     json_auto_t *optional = optional_json(spec);
 
     if (!host || !optional || json_object_update(host, optional) < 0)
+        return NULL;
+    if (spec->gpu_mask != 0 &&
+        json_object_set_new(host, "DeviceRequests", device_requests_json(spec)) < 0)
         return NULL;
     return TAKE(host);
 }

@@ -13,12 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION_TIMEOUT_MS = 5000 };
+#include "backend/id.h"
+
+enum { VERSION_TIMEOUT_MS = 5000, INFO_FRESH_MS = 60000 };
 
 /* Lifetime: thread. */
 struct docker {
     struct docker_http *http; /* owned */
     char api[16];             /* "" until negotiated */
+    struct docker_info info;  /* the last answer of docker_info() */
+    int64_t info_at_ms;       /* CLOCK_MONOTONIC of it; 0: none since the connection was opened */
 };
 
 struct api_version {
@@ -48,6 +52,30 @@ docker_free(struct docker *d)
         return;
     docker_http_free(d->http);
     free(d);
+}
+
+/* Forget what another engine may answer otherwise. */
+static void
+unsettle(struct docker *d)
+{
+    d->api[0] = '\0';
+    d->info_at_ms = 0;
+}
+
+int
+docker_info_recent(struct docker *d, struct docker_info *ret, struct error *err)
+{
+    int64_t now = time_monotonic_ms();
+    int r;
+
+    if (d->info_at_ms == 0 || now - d->info_at_ms > INFO_FRESH_MS) {
+        r = docker_info(d, &d->info, err);
+        if (r < 0)
+            return r;
+        d->info_at_ms = now;
+    }
+    *ret = d->info;
+    return 0;
 }
 
 const char *
@@ -164,7 +192,7 @@ docker_negotiate(struct docker *d, json_t **ret, struct error *err)
     json_auto_t *root = NULL;
     int r;
 
-    d->api[0] = '\0';
+    unsettle(d);
     r = docker_http_call(d->http, &req, &a, err);
     if (r == 0)
         r = check_status(&req, &a, err);
@@ -194,7 +222,7 @@ versioned_call(struct docker *d, const struct docker_request *req, struct docker
     full.path = path.data;
     r = docker_http_call(d->http, &full, ret, err);
     if (r < 0)
-        d->api[0] = '\0';
+        unsettle(d);
     return r;
 }
 
@@ -216,7 +244,7 @@ docker_exchange(struct docker *d, const struct docker_request *req, struct docke
             return r;
         again = settled && ret->fresh;
         if (again)
-            d->api[0] = '\0';
+            unsettle(d);
     } while (again && ret->status == 400 && !req->tar_fd);
     return check_status(req, ret, err);
 }

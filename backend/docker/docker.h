@@ -23,7 +23,7 @@
 #define DOCKER_API_MAX "1.52"
 #define DOCKER_API_MIN "1.41"
 
-enum { DOCKER_ID_SIZE = 65 };
+enum { DOCKER_ID_SIZE = 65, DOCKER_IMAGE_ID_SIZE = 80 };
 
 struct docker;
 
@@ -36,6 +36,7 @@ struct docker_info {
     char cgroup_version[4];  /* "1" or "2" */
     char runtimes[8][32];    /* names, "" beyond the last */
     char runc_version[64];
+    char gpu_runtime[8];     /* how GPUs are given out: "nvidia", "cdi" or "" */
     bool storage_opt_size;   /* the driver can limit a container's disk (btrfs, zfs) */
 };
 
@@ -55,6 +56,8 @@ struct docker_create {
     int64_t memory_mb;
     int64_t pids_limit;       /* of the whole container */
     int64_t disk_mb;          /* 0: the driver cannot limit it */
+    int64_t gpu_mask;         /* bit N: it gets GPU N; 0: none */
+    const char *gpu_runtime;  /* as in docker_info; unused without GPUs */
     bool cgroup_v1;           /* the engine's host has cgroup v1 */
 };
 
@@ -64,6 +67,7 @@ struct docker_container {
     bool running;
     bool oom_killed;         /* inspect only */
     int pid;                 /* of PID 1 on the host, 0 if not running; inspect only */
+    char image[DOCKER_IMAGE_ID_SIZE]; /* id of its image; inspect only */
     int64_t size_rw;         /* bytes of the writable layer; -1 unless sizes were asked for */
     json_t *labels;          /* owned object; NULL if none */
 };
@@ -91,6 +95,9 @@ int docker_version(struct docker *d, struct docker_info *ret, struct error *err)
 /* GET /info and GET /version (10 s). */
 int docker_info(struct docker *d, struct docker_info *ret, struct error *err);
 
+/* As docker_info(), but its answer of up to 60 s ago will do, unless the connection was lost since. */
+int docker_info_recent(struct docker *d, struct docker_info *ret, struct error *err);
+
 /*
  * ContainerCreate (60 s) with the posture that every container of ours has: read create.c. On success
  * @ret_id holds the engine's id. ERR_CONFLICT: the name is taken. ERR_NOT_FOUND: no such image.
@@ -109,6 +116,9 @@ int docker_container_kill(struct docker *d, const char *id, struct error *err);
 
 /* ContainerDelete with force and volumes (60 s). Missing is fine, and so is a removal under way. */
 int docker_container_remove(struct docker *d, const char *id, struct error *err);
+
+/* ContainerRename (30 s). ERR_CONFLICT: another one has that name. */
+int docker_container_rename(struct docker *d, const char *id, const char *name, struct error *err);
 
 /* ContainerInspect (10 s); @size asks for size_rw, which can take long (60 s). */
 int docker_container_inspect(struct docker *d, const char *id, bool size,
@@ -140,5 +150,82 @@ int docker_image_inspect(struct docker *d, const char *reference, char ret_id[80
  */
 int docker_image_import(struct docker *d, int tar_fd, const char *repository, const char *tag,
                         struct error *err);
+
+/*
+ * ImageCommit (300 s) of container @id as the image @repository:@tag, whose config has @labels (an
+ * object of strings) over the container's own. Its processes are frozen meanwhile, so that the
+ * files are those of one moment; a stopped one is fine. ERR_CONFLICT: it is being removed.
+ */
+int docker_container_commit(struct docker *d, const char *id, const char *repository,
+                            const char *tag, json_t *labels, struct error *err);
+
+/* ImageInspect (10 s): how many layers it has, and its labels, the caller's object; either may be
+ * NULL. */
+int docker_image_config(struct docker *d, const char *reference, size_t *ret_layers,
+                        json_t **ret_labels, struct error *err);
+
+/* ImageHistory (30 s): bytes of the topmost layer alone. */
+int docker_image_top_size(struct docker *d, const char *reference, int64_t *ret, struct error *err);
+
+/* An image of a list. */
+struct docker_image {
+    char id[DOCKER_IMAGE_ID_SIZE]; /* "sha256:…" */
+    json_t *tags;   /* owned array of references "repository:tag" */
+    json_t *labels; /* owned object; NULL if none */
+};
+
+/*
+ * ImageList (60 s) of the images that carry every label of @labels (NULL-terminated, "key=value"),
+ * those without a tag included unless others are made from them. *ret is an array of *ret_count
+ * that docker_image_list_free() frees.
+ */
+int docker_image_list(struct docker *d, const char *const *labels, struct docker_image **ret,
+                      size_t *ret_count, struct error *err);
+void docker_image_list_free(struct docker_image *list, size_t count);
+
+/* ImageTag (30 s): @image (reference or id) is @repository:@tag from now on. */
+int docker_image_tag(struct docker *d, const char *image, const char *repository, const char *tag,
+                     struct error *err);
+
+/*
+ * ImageDelete (120 s) without force: takes away a tag, and with the last one the image and those of
+ * its parents that have none either. Missing is fine. ERR_CONFLICT: a container, running or not,
+ * or another image is made from it.
+ */
+int docker_image_remove(struct docker *d, const char *reference, struct error *err);
+
+/*
+ * Takes the next @len bytes of a log, whole UTF-8 characters without control characters but newline
+ * and tab. @len 0: there is nothing new, but is the work still wanted? A negative return ends it.
+ */
+typedef int (*docker_log_fn)(void *arg, const char *text, size_t len);
+
+/* How a pull or build is to be carried out. Everything is borrowed for the call. */
+struct docker_work {
+    long timeout_ms;         /* of the whole of it */
+    const char *auth_header; /* of credentials.h; NULL or "": none */
+    docker_log_fn log;       /* gets its progress as it happens */
+    void *log_arg;
+};
+
+/*
+ * ImageCreate from a registry. A reference without a tag means "latest". Also ERR_CONFLICT where
+ * the log function ended it; the engine cancels the pull then.
+ */
+int docker_image_pull(struct docker *d, const char *reference, const struct docker_work *work,
+                      struct error *err);
+
+/* An image to build. */
+struct docker_build {
+    int context_fd;    /* a tar with a Dockerfile, at its start; as in docker_image_import() */
+    json_t *labels;    /* object of strings */
+    int64_t memory_mb; /* of each step */
+    bool network;      /* whether steps have the engine's network */
+};
+
+/* ImageBuild: *ret_id is the new image, which has no tag. Errors as docker_image_pull(). */
+int docker_image_build(struct docker *d, const struct docker_build *spec,
+                       const struct docker_work *work, char ret_id[DOCKER_IMAGE_ID_SIZE],
+                       struct error *err);
 
 #endif

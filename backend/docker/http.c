@@ -33,6 +33,9 @@ struct transfer {
     struct buf url;
     char *json;                 /* owned */
     struct curl_slist *headers; /* owned */
+    CURL *curl;
+    const struct docker_request *request;
+    bool given_up; /* by request->take */
     int tar_fd;
     int read_error; /* errno of read(2) on tar_fd */
     int body_error; /* of buf_append() */
@@ -130,9 +133,29 @@ static size_t
 take_body(char *data, size_t size, size_t n, void *arg)
 {
     struct transfer *t = arg;
+    long status = 0;
 
+    curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (t->request->take && status < 300) {
+        t->given_up = t->request->take(t->request->take_arg, data, size * n) < 0;
+        return t->given_up ? 0 : size * n;
+    }
     t->body_error = buf_append(&t->answer->body, data, size * n);
     return t->body_error < 0 ? 0 : size * n;
+}
+
+/* libcurl's progress callback, also called while nothing comes: anything but 0 ends the transfer. */
+static int
+look_up(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
+{
+    struct transfer *t = arg;
+
+    (void)down_total;
+    (void)down;
+    (void)up_total;
+    (void)up;
+    t->given_up = t->given_up || t->request->take(t->request->take_arg, NULL, 0) < 0;
+    return t->given_up;
 }
 
 /* libcurl's read callback: the next bytes of the tar, 0 at its end. */
@@ -213,6 +236,23 @@ set_tar_body(struct docker_http *h, struct transfer *t, int tar_fd)
     return bad;
 }
 
+/* What only a request with an own taker, or with headers of its own, needs. */
+static unsigned
+set_special(struct docker_http *h, struct transfer *t, const struct docker_request *req)
+{
+    unsigned bad = 0;
+
+    for (size_t i = 0; req->headers && req->headers[i]; i++)
+        if (!add_header(t, req->headers[i]))
+            bad |= CURLE_OUT_OF_MEMORY;
+    if (!req->take)
+        return bad;
+    bad |= curl_easy_setopt(h->curl, CURLOPT_NOPROGRESS, 0L);
+    bad |= curl_easy_setopt(h->curl, CURLOPT_XFERINFOFUNCTION, look_up);
+    bad |= curl_easy_setopt(h->curl, CURLOPT_XFERINFODATA, t);
+    return bad;
+}
+
 /* Hand the whole request to libcurl. The handle is reset, which keeps its connection. */
 static int
 prepare(struct docker_http *h, struct transfer *t, const struct docker_request *req,
@@ -237,6 +277,7 @@ prepare(struct docker_http *h, struct transfer *t, const struct docker_request *
         bad |= set_json_body(h, t, req->body);
     else
         bad |= curl_easy_setopt(h->curl, CURLOPT_CUSTOMREQUEST, req->method);
+    bad |= set_special(h, t, req);
     bad |= curl_easy_setopt(h->curl, CURLOPT_HTTPHEADER, t->headers);
     return bad ? error_errno(err, ENOMEM, "curl_easy_setopt") : 0;
 }
@@ -266,6 +307,8 @@ failure(const struct docker_http *h, const struct transfer *t, const struct dock
 
     snprintf(detail, sizeof(detail), "%s %s: %s", req->method, req->path,
              h->reason[0] ? h->reason : curl_easy_strerror(rc));
+    if (t->given_up)
+        return -ECANCELED;
     if (t->read_error)
         return error_errno(err, t->read_error, "reading the tar for Docker");
     if (t->body_error == -ENOMEM)
@@ -284,7 +327,12 @@ int
 docker_http_call(struct docker_http *h, const struct docker_request *req, struct docker_answer *ret,
                  struct error *err)
 {
-    _cleanup_(transfer_done) struct transfer t = {.tar_fd = -1, .answer = ret};
+    _cleanup_(transfer_done) struct transfer t = {
+        .curl = h->curl,
+        .request = req,
+        .tar_fd = -1,
+        .answer = ret,
+    };
     long status = 0, connects = 0;
     CURLcode rc;
     int r;

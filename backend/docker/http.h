@@ -21,6 +21,10 @@ enum { DOCKER_ANSWER_MAX = 1024 * 1024 };
 
 struct docker_http;
 
+/* Takes the next @len bytes of an answer; a negative return gives the call up. With @len 0 nothing
+ * has come for a while (about a second). */
+typedef int (*docker_take_fn)(void *arg, const char *data, size_t len);
+
 /* A request. Everything is borrowed for the call. */
 struct docker_request {
     const char *method; /* "GET", "POST" or "DELETE" */
@@ -30,6 +34,9 @@ struct docker_request {
     long timeout_ms;    /* of the whole call */
     size_t answer_max;  /* bytes that the answer may have; 0: DOCKER_ANSWER_MAX */
     int fine[2];        /* statuses from 400 up that docker_exchange() takes for success */
+    const char *const *headers; /* more of them, NULL-terminated; NULL: none */
+    docker_take_fn take; /* gets a successful answer's body as it comes; NULL: it is kept */
+    void *take_arg;
 };
 
 /* Lifetime: scope. Initialise with {0}; docker_answer_done() frees the body. */
@@ -53,7 +60,8 @@ CLEANUP_FN(struct docker_http *, docker_http_free)
  * Make one call; an answer of any status is a success. A descriptor that is streamed should be a
  * file: where read(2) on it blocks, the timeout does not count.
  * Errors: ERR_DOCKER_DOWN (no connection, no answer in time, cut off), ERR_INTERNAL (an answer that
- * is not HTTP or over its ceiling).
+ * is not HTTP or over its ceiling), -ECANCELED with no error noted where req->take gave it up: then
+ * the connection is closed, by which the engine learns of it.
  */
 int docker_http_call(struct docker_http *h, const struct docker_request *req,
                      struct docker_answer *ret, struct error *err);

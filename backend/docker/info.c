@@ -109,6 +109,36 @@ fill_storage(const json_t *root, struct docker_info *info)
     info->storage_opt_size = quota_driver && !driver_status(root, "driver-type");
 }
 
+/* Whether CDI devices of NVIDIA's are known, or, where the engine does not list devices (before API
+ * 1.50), whether it looks for any (since API 1.44). */
+static bool
+has_cdi(const json_t *root)
+{
+    static const char gpu[] = "nvidia.com/gpu=";
+    json_t *devices = json_object_get(root, "DiscoveredDevices"), *device;
+    size_t i;
+
+    if (!json_is_array(devices))
+        return json_array_size(json_object_get(root, "CDISpecDirs")) > 0;
+    json_array_foreach(devices, i, device)
+    {
+        const char *id = json_string_value(json_object_get(device, "ID"));
+
+        if (id && strncmp(id, gpu, strlen(gpu)) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void
+fill_gpu_runtime(const json_t *root, struct docker_info *info)
+{
+    if (json_object_get(json_object_get(root, "Runtimes"), "nvidia"))
+        snprintf(info->gpu_runtime, sizeof(info->gpu_runtime), "nvidia");
+    else if (has_cdi(root))
+        snprintf(info->gpu_runtime, sizeof(info->gpu_runtime), "cdi");
+}
+
 int
 docker_version(struct docker *d, struct docker_info *ret, struct error *err)
 {
@@ -148,6 +178,7 @@ docker_info(struct docker *d, struct docker_info *ret, struct error *err)
         return docker_unexpected("GET /info", err);
     fill_storage(root, &info);
     fill_runtimes(root, &info);
+    fill_gpu_runtime(root, &info);
     fill_runc(version, root, &info);
     copy_string(info.cgroup_version, sizeof(info.cgroup_version),
                 json_object_get(root, "CgroupVersion"));

@@ -1,14 +1,10 @@
-/* Rows of the audit log, their output, and the hash chain over them. */
+/* Rows of the audit log, and their output. The hash chain over them is chain.c's. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <sodium.h>
-
 #include "backend/store/internal.h"
-
-enum { LIST_GROWTH = 64 };
 
 static int
 insert(struct store *s, const struct audit_entry *e, struct error *err)
@@ -54,84 +50,11 @@ store_audit_begin(struct store *s, const struct audit_entry *e, struct error *er
     _cleanup_(store_tx_done) struct store_tx tx = {0};
     int r;
 
-    r = store_tx_begin(s, false, &tx, err);
+    /* Of one in the background, the client is told now. */
+    r = store_tx_begin(s, e->background, &tx, err);
     if (r == 0)
         r = insert(s, e, err);
     return r < 0 ? r : store_tx_commit(&tx, err);
-}
-
-/* Hash one field with its length before it, so that no two sequences of fields hash alike. */
-static void
-hash_text(crypto_generichash_state *h, const char *text)
-{
-    char length[24];
-    unsigned n = (unsigned)snprintf(length, sizeof(length), "%zu:", strlen(text));
-
-    crypto_generichash_update(h, (const unsigned char *)length, n);
-    crypto_generichash_update(h, (const unsigned char *)text, strlen(text));
-}
-
-static void
-hash_number(crypto_generichash_state *h, int64_t number)
-{
-    char text[24];
-
-    snprintf(text, sizeof(text), "%lld", (long long)number);
-    hash_text(h, text);
-}
-
-/* The entry's link: BLAKE2b-256, in hex, over the hash before it and all that the API shows of it.
- */
-static void
-link_hash(const struct audit_entry *e, const char *before, char out[65])
-{
-    unsigned char digest[32];
-    crypto_generichash_state h;
-
-    crypto_generichash_init(&h, NULL, 0, sizeof(digest));
-    hash_text(&h, before);
-    hash_text(&h, e->id);
-    hash_text(&h, stmt_spell(audit_kind_names, (int)e->kind));
-    hash_text(&h, e->owner);
-    hash_text(&h, e->agent_id);
-    hash_text(&h, e->session_id);
-    hash_text(&h, e->container_id);
-    hash_text(&h, e->tier);
-    hash_text(&h, e->template_name);
-    hash_text(&h, e->command);
-    hash_text(&h, stmt_spell(audit_status_names, (int)e->status));
-    hash_number(&h, e->started_at_ms);
-    hash_number(&h, e->finished_at_ms);
-    hash_number(&h, e->duration_ms);
-    hash_number(&h, e->cpu_ms);
-    hash_number(&h, e->exit_code);
-    hash_text(&h, e->signal);
-    hash_number(&h, (int64_t)e->stdout_bytes);
-    hash_number(&h, (int64_t)e->stderr_bytes);
-    hash_text(&h, e->request_id);
-    if (e->details)
-        hash_text(&h, e->details);
-    crypto_generichash_final(&h, digest, sizeof(digest));
-    sodium_bin2hex(out, 65, digest, sizeof(digest));
-}
-
-/* Append the entry to the chain: its position and hash, for the row. */
-static int
-chain_append(struct store *s, const struct audit_entry *e, int64_t *ret_position, char hash[65],
-             struct error *err)
-{
-    _cleanup_(stmt_release) sqlite3_stmt *get = store_stmt(s, STMT_CHAIN_GET, err);
-    _cleanup_(stmt_release) sqlite3_stmt *set = store_stmt(s, STMT_CHAIN_SET, err);
-
-    if (!get || !set)
-        return -EIO;
-    if (sqlite3_step(get) != SQLITE_ROW)
-        return store_fail(s, err);
-    *ret_position = sqlite3_column_int64(get, 0) + 1;
-    link_hash(e, (const char *)sqlite3_column_text(get, 1), hash);
-    sqlite3_bind_int64(set, 1, *ret_position);
-    sqlite3_bind_text(set, 2, hash, -1, SQLITE_STATIC);
-    return stmt_run(s, set, err);
 }
 
 static int
@@ -151,16 +74,18 @@ add_output(struct store *s, int64_t seq, const struct audit_output *o, struct er
     return stmt_run(s, st, err);
 }
 
-/* Write the outcome into the row; *ret_seq is the row's. ERR_CONFLICT if it is not running. */
+/* Write the outcome into the row, whose output hashes to @output_hash ("": it has none); *ret_seq
+ * is the row's. ERR_CONFLICT if it is not running. */
 static int
-finish(struct store *s, const struct audit_entry *e, int64_t *ret_seq, struct error *err)
+finish(struct store *s, const struct audit_entry *e, const char *output_hash, int64_t *ret_seq,
+       struct error *err)
 {
     _cleanup_(stmt_release) sqlite3_stmt *st = NULL;
     int64_t position = 0;
-    char hash[65];
+    char hash[HASH_SIZE];
     int rc, r;
 
-    r = chain_append(s, e, &position, hash, err);
+    r = chain_append(s, e, output_hash, &position, hash, err);
     if (r < 0)
         return r;
     st = store_stmt(s, STMT_AUDIT_FINISH, err);
@@ -179,6 +104,7 @@ finish(struct store *s, const struct audit_entry *e, int64_t *ret_seq, struct er
     sqlite3_bind_int64(st, 10, position);
     sqlite3_bind_text(st, 11, hash, -1, SQLITE_STATIC);
     sqlite3_bind_int64(st, 12, e->max_memory_kib);
+    stmt_bind_text(st, 13, output_hash);
     rc = sqlite3_step(st);
     if (rc == SQLITE_DONE)
         return error_set(err, ERR_CONFLICT, "the execution has been recorded as ended already");
@@ -193,13 +119,17 @@ store_audit_finish(struct store *s, const struct audit_entry *e, const struct au
                    bool count, struct error *err)
 {
     _cleanup_(store_tx_done) struct store_tx tx = {0};
+    bool kept = output && output->out_len + output->errout_len > 0;
+    char output_hash[HASH_SIZE] = "";
     int64_t seq = 0;
     int r;
 
+    if (kept)
+        chain_output_hash(output, output_hash); /* before others wait for the lock */
     r = store_tx_begin(s, true, &tx, err);
     if (r == 0)
-        r = finish(s, e, &seq, err);
-    if (r == 0 && output && output->out_len + output->errout_len > 0)
+        r = finish(s, e, output_hash, &seq, err);
+    if (r == 0 && kept)
         r = add_output(s, seq, output, err);
     if (r == 0 && count)
         r = count_execution(s, e, err);
@@ -207,23 +137,28 @@ store_audit_finish(struct store *s, const struct audit_entry *e, const struct au
 }
 
 int
+audit_append(struct store *s, const struct audit_entry *e, struct error *err)
+{
+    int64_t seq = 0;
+    int r = insert(s, e, err);
+
+    return r < 0 ? r : finish(s, e, "", &seq, err);
+}
+
+int
 store_audit_insert(struct store *s, const struct audit_entry *e, struct error *err)
 {
     _cleanup_(store_tx_done) struct store_tx tx = {0};
-    int64_t seq = 0;
     int r;
 
     r = store_tx_begin(s, true, &tx, err);
     if (r == 0)
-        r = insert(s, e, err);
-    if (r == 0)
-        r = finish(s, e, &seq, err);
+        r = audit_append(s, e, err);
     return r < 0 ? r : store_tx_commit(&tx, err);
 }
 
-/* Fill @e from the row that @st stands at. */
-static int
-read_entry(sqlite3_stmt *st, struct audit_entry *e, struct error *err)
+int
+audit_read(sqlite3_stmt *st, struct audit_entry *e, struct error *err)
 {
     *e = (struct audit_entry){.seq = sqlite3_column_int64(st, 0)};
     column_copy(st, 1, e->id, sizeof(e->id));
@@ -272,7 +207,7 @@ store_audit_get(struct store *s, const char *id, const char *owner, struct audit
     rc = sqlite3_step(st);
     if (rc == SQLITE_DONE)
         return error_set(err, ERR_NOT_FOUND, "there is no such audit entry");
-    return rc == SQLITE_ROW ? read_entry(st, ret, err) : store_fail(s, err);
+    return rc == SQLITE_ROW ? audit_read(st, ret, err) : store_fail(s, err);
 }
 
 static void
@@ -291,41 +226,74 @@ bind_filter(sqlite3_stmt *st, const struct audit_filter *f)
     sqlite3_bind_int64(st, 11, f->limit);
 }
 
+static int
+read_row(sqlite3_stmt *st, void *record, struct error *err)
+{
+    return audit_read(st, record, err);
+}
+
+static void
+done_record(void *record)
+{
+    audit_entry_done(record);
+}
+
+static const struct row_kind audit_rows = {
+    .size = sizeof(struct audit_entry),
+    .read = read_row,
+    .done = done_record,
+};
+
 int
 store_audit_list(struct store *s, const struct audit_filter *filter, struct audit_entry **ret,
                  size_t *ret_count, struct error *err)
 {
     _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_AUDIT_LIST, err);
-    struct audit_entry *list = NULL;
-    size_t count = 0;
-    int rc, r = 0;
+    void *list = NULL;
+    int r;
 
     if (!st)
         return -EIO;
     bind_filter(st, filter);
-    while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-        if (count % LIST_GROWTH == 0) {
-            struct audit_entry *more = realloc(list, (count + LIST_GROWTH) * sizeof(*list));
+    r = stmt_read_all(s, st, &audit_rows, &list, ret_count, err);
+    if (r == 0)
+        *ret = list;
+    return r;
+}
 
-            if (!more) {
-                r = error_errno(err, ENOMEM, "list of audit entries");
-                break;
-            }
-            list = more;
-        }
-        r = read_entry(st, &list[count], err);
-        if (r < 0)
-            break;
-        count++;
-    }
-    if (r == 0 && rc != SQLITE_DONE)
-        r = store_fail(s, err);
-    if (r < 0) {
-        store_audit_list_free(list, count);
-        return r;
-    }
-    *ret = list;
-    *ret_count = count;
+int
+store_background_running(struct store *s, const char *container_id, int64_t after, int64_t limit,
+                         struct audit_entry **ret, size_t *ret_count, struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_BACKGROUND_RUNNING, err);
+    void *list = NULL;
+    int r;
+
+    if (!st)
+        return -EIO;
+    stmt_bind_text(st, 1, container_id);
+    sqlite3_bind_int64(st, 2, after);
+    sqlite3_bind_int64(st, 3, limit);
+    r = stmt_read_all(s, st, &audit_rows, &list, ret_count, err);
+    if (r == 0)
+        *ret = list;
+    return r;
+}
+
+int
+store_background_spent(struct store *s, char ret_id[CONTAINER_ID_SIZE], struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_BACKGROUND_SPENT, err);
+    int rc;
+
+    if (!st)
+        return -EIO;
+    rc = sqlite3_step(st);
+    if (rc == SQLITE_DONE)
+        return error_set(err, ERR_NOT_FOUND, "there is no such container");
+    if (rc != SQLITE_ROW)
+        return store_fail(s, err);
+    column_copy(st, 0, ret_id, CONTAINER_ID_SIZE);
     return 0;
 }
 

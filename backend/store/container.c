@@ -5,8 +5,6 @@
 
 #include "backend/store/internal.h"
 
-enum { LIST_GROWTH = 64 };
-
 static void
 bind_container(sqlite3_stmt *st, const struct container *c)
 {
@@ -35,28 +33,73 @@ bind_container(sqlite3_stmt *st, const struct container *c)
     sqlite3_bind_int64(st, 23, c->created_at_ms);
     sqlite3_bind_int64(st, 24, c->last_used_at_ms);
     sqlite3_bind_int64(st, 25, c->gpus);
+    sqlite3_bind_int64(st, 26, c->gpu_mask);
+}
+
+int
+container_insert(struct store *s, const struct container *c, struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_CONTAINER_INSERT, err);
+    int rc;
+
+    if (!st)
+        return -EIO;
+    bind_container(st, c);
+    rc = sqlite3_step(st);
+    if (rc == SQLITE_CONSTRAINT && sqlite3_extended_errcode(s->db) == SQLITE_CONSTRAINT_UNIQUE)
+        return error_set(err, ERR_CONFLICT, "this scope has a container already");
+    return rc == SQLITE_DONE ? 0 : store_fail(s, err);
 }
 
 int
 store_container_insert(struct store *s, const struct container *c, struct error *err)
 {
     _cleanup_(store_tx_done) struct store_tx tx = {0};
-    sqlite3_stmt *st;
-    int rc, r;
+    int r = store_tx_begin(s, false, &tx, err);
 
-    r = store_tx_begin(s, false, &tx, err);
-    if (r < 0)
-        return r;
-    st = store_stmt(s, STMT_CONTAINER_INSERT, err);
+    if (r == 0)
+        r = container_insert(s, c, err);
+    return r < 0 ? r : store_tx_commit(&tx, err);
+}
+
+/* The GPUs that containers have, running or not. */
+static int
+gpus_taken(struct store *s, int64_t *ret, struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_CONTAINER_GPUS, err);
+    int rc;
+
     if (!st)
         return -EIO;
-    bind_container(st, c);
-    rc = sqlite3_step(st);
-    if (rc == SQLITE_CONSTRAINT && sqlite3_extended_errcode(s->db) == SQLITE_CONSTRAINT_UNIQUE)
-        r = error_set(err, ERR_CONFLICT, "this scope has a container already");
-    else if (rc != SQLITE_DONE)
-        r = store_fail(s, err);
-    stmt_release(&st);
+    *ret = 0;
+    while ((rc = sqlite3_step(st)) == SQLITE_ROW)
+        *ret |= sqlite3_column_int64(st, 0);
+    return rc == SQLITE_DONE ? 0 : store_fail(s, err);
+}
+
+int
+store_container_insert_gpus(struct store *s, struct container *c, int64_t total, struct error *err)
+{
+    _cleanup_(store_tx_done) struct store_tx tx = {0};
+    int64_t taken = 0, missing = c->gpus;
+    int r = store_tx_begin(s, false, &tx, err);
+
+    if (r == 0)
+        r = gpus_taken(s, &taken, err);
+    c->gpu_mask = 0;
+    for (int64_t i = 0; r == 0 && i < total && missing > 0; i++) {
+        if (taken & INT64_C(1) << i)
+            continue;
+        c->gpu_mask |= INT64_C(1) << i;
+        missing--;
+    }
+    if (r == 0 && missing > 0)
+        r = error_set(err, ERR_CONFLICT,
+                      "this sandbox needs GPUs: %lld; of this machine's %lld too few are free, as "
+                      "other sandboxes have the rest",
+                      (long long)c->gpus, (long long)total);
+    if (r == 0)
+        r = container_insert(s, c, err);
     return r < 0 ? r : store_tx_commit(&tx, err);
 }
 
@@ -93,6 +136,7 @@ read_container(sqlite3_stmt *st, struct container *c, struct error *err)
     c->last_used_at_ms = sqlite3_column_int64(st, 25);
     c->executions_count = sqlite3_column_int64(st, 26);
     c->gpus = sqlite3_column_int64(st, 27);
+    c->gpu_mask = sqlite3_column_int64(st, 28);
     c->labels = strdup((const char *)sqlite3_column_text(st, 20));
     return c->labels ? 0 : error_errno(err, ENOMEM, "container");
 }
@@ -126,39 +170,35 @@ store_container_by_scope(struct store *s, const char *scope_key, struct containe
     return get_one(s, STMT_CONTAINER_BY_SCOPE, scope_key, ret, err);
 }
 
+static int
+read_row(sqlite3_stmt *st, void *record, struct error *err)
+{
+    return read_container(st, record, err);
+}
+
+static void
+done_record(void *record)
+{
+    container_done(record);
+}
+
+static const struct row_kind container_rows = {
+    .size = sizeof(struct container),
+    .read = read_row,
+    .done = done_record,
+};
+
 /* Read every row of @st into an array. */
 static int
 read_all(struct store *s, sqlite3_stmt *st, struct container **ret, size_t *ret_count,
          struct error *err)
 {
-    struct container *list = NULL;
-    size_t count = 0;
-    int rc, r = 0;
+    void *list = NULL;
+    int r = stmt_read_all(s, st, &container_rows, &list, ret_count, err);
 
-    while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-        if (count % LIST_GROWTH == 0) {
-            struct container *more = realloc(list, (count + LIST_GROWTH) * sizeof(*list));
-
-            if (!more) {
-                r = error_errno(err, ENOMEM, "list of containers");
-                break;
-            }
-            list = more;
-        }
-        r = read_container(st, &list[count], err);
-        if (r < 0)
-            break;
-        count++;
-    }
-    if (r == 0 && rc != SQLITE_DONE)
-        r = store_fail(s, err);
-    if (r < 0) {
-        store_container_list_free(list, count);
-        return r;
-    }
-    *ret = list;
-    *ret_count = count;
-    return 0;
+    if (r == 0)
+        *ret = list;
+    return r;
 }
 
 int

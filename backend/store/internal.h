@@ -51,6 +51,21 @@ void column_copy(sqlite3_stmt *st, int column, char *buf, size_t size);
 /* The value of an enum by its spelling in a text column; 0 if it is none of @names. */
 int column_enum(sqlite3_stmt *st, int column, const char *const *names);
 
+/* Insert the row of @c, inside a transaction. Errors: ERR_CONFLICT if its scope key is taken. */
+int container_insert(struct store *s, const struct container *c, struct error *err);
+
+/* How the rows of one kind become records. */
+struct row_kind {
+    size_t size; /* bytes of a record */
+    /* Fill in a record from the row that @st stands at; a failure leaves nothing in it. */
+    int (*read)(sqlite3_stmt *st, void *record, struct error *err);
+    void (*done)(void *record); /* free what a record owns; NULL: nothing */
+};
+
+/* Read every row of @st into an array, the caller's. On failure nothing is left. */
+int stmt_read_all(struct store *s, sqlite3_stmt *st, const struct row_kind *kind, void **ret,
+                  size_t *ret_count, struct error *err);
+
 /* Begin a write transaction. @synced: its commit must survive a power cut. */
 int store_tx_begin(struct store *s, bool synced, struct store_tx *tx, struct error *err);
 
@@ -59,5 +74,45 @@ int store_tx_commit(struct store_tx *tx, struct error *err);
 
 /* Roll back what was not committed, and free the lock. */
 void store_tx_done(struct store_tx *tx);
+
+/* Begin to read the database as it is now, whatever is written meanwhile. *ret is @s, for
+ * _cleanup_(store_read_done). */
+int store_read_begin(struct store *s, struct store **ret, struct error *err);
+
+/* End it. NULL is fine. */
+void store_read_done(struct store **s);
+
+/* Insert an entry that is finished, inside a transaction. */
+int audit_append(struct store *s, const struct audit_entry *e, struct error *err);
+
+/* Fill @e from the row that @st stands at, whose first columns are those of an audit entry. */
+int audit_read(sqlite3_stmt *st, struct audit_entry *e, struct error *err);
+
+enum { HASH_SIZE = 65 /* BLAKE2b-256 in hex, and NUL */ };
+
+/* The hash of an entry's kept output. */
+void chain_output_hash(const struct audit_output *o, char out[HASH_SIZE]);
+
+/* An entry's link: over @before, the hash of the entry before it, over its fields, and over
+ * @output_hash ("": it has no output). */
+void chain_link(const struct audit_entry *e, const char *output_hash, const char *before,
+                char out[HASH_SIZE]);
+
+/* Append the entry to the chain, inside a transaction: its position and hash, for the row. */
+int chain_append(struct store *s, const struct audit_entry *e, const char *output_hash,
+                 int64_t *ret_position, char hash[HASH_SIZE], struct error *err);
+
+/* What cleanups have taken out of the chain, by its table of gaps. */
+struct gaps {
+    int64_t count;
+    int64_t positions;    /* in them together */
+    int64_t first;        /* of the first gap; 0: there is none */
+    int64_t cleanups;     /* that made them, by the entry that signs them off */
+    bool signed_off;      /* a change entry vouches for just these */
+    char hash[HASH_SIZE]; /* over all of them */
+};
+
+/* Read the gaps and their sign-off. */
+int gaps_read(struct store *s, struct gaps *ret, struct error *err);
 
 #endif

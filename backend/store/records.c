@@ -5,6 +5,7 @@
 
 const char *const container_status_names[] = {"creating", "running",  "stopped",
                                               "failed",   "removing", NULL};
+const char *const snapshot_status_names[] = {"creating", "ready", "removing", NULL};
 const char *const audit_kind_names[] = {"execution", "change", "network", NULL};
 const char *const audit_status_names[] = {"running",     "completed",  "failed",
                                           "timed_out",   "oom_killed", "killed",
@@ -38,4 +39,14 @@ audit_output_done(struct audit_output *o)
     free(o->out);
     free(o->errout);
     *o = (struct audit_output){0};
+}
+
+void
+audit_summary_done(struct audit_summary *sum)
+{
+    free(sum->by_status.items);
+    free(sum->by_tier.items);
+    free(sum->by_agent.items);
+    free(sum->by_day.items);
+    *sum = (struct audit_summary){0};
 }

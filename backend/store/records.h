@@ -53,7 +53,8 @@ struct container {
     enum network network;
     enum access workspace_access;
     struct limits limits;
-    int64_t gpus;
+    int64_t gpus;     /* how many it needs */
+    int64_t gpu_mask; /* bit N: it has GPU N; NVML's and Docker's index */
     char *labels; /* owned: a JSON object; NULL stands for {} */
     enum container_status status;
     uint64_t worker; /* that makes it, or, for a one-shot, uses it */
@@ -170,6 +171,58 @@ struct keyed {
 };
 
 void keyed_done(struct keyed *k);
+
+enum snapshot_status { SNAPSHOT_CREATING = 1, SNAPSHOT_READY, SNAPSHOT_REMOVING };
+
+/* Spellings, NULL-terminated; index = value - 1. */
+extern const char *const snapshot_status_names[];
+
+struct snapshot {
+    int64_t seq; /* the order of creation, set by the store */
+    char id[SNAPSHOT_ID_SIZE];
+    char container_id[CONTAINER_ID_SIZE];
+    char owner[OWNER_SIZE];
+    char name[NAME_SIZE]; /* text of the owner's */
+    enum snapshot_status status;
+    uint64_t worker;    /* that makes it */
+    int64_t size_bytes; /* that it takes by itself; 0 until ready */
+    int64_t created_at_ms;
+};
+
+/* What a list of snapshots is narrowed to. NULL and 0 do not narrow. */
+struct snapshot_filter {
+    const char *container_id;
+    int status;     /* enum snapshot_status */
+    int64_t before; /* seq: only older ones */
+    int64_t limit;
+};
+
+enum { AUDIT_SHARES_MAX = 1000 };
+
+/* How many executions have one value of a field. */
+struct audit_share {
+    char key[NAME_SIZE];
+    int64_t count;
+};
+
+/* The most frequent values, at most AUDIT_SHARES_MAX; of days, the newest. */
+struct audit_shares {
+    struct audit_share *items; /* owned */
+    size_t count;
+};
+
+/* Figures over executions. Initialise with {0}; audit_summary_done() frees what it owns. */
+struct audit_summary {
+    int64_t total; /* refused ones too */
+    int64_t cpu_ms;
+    int64_t p50_ms, p95_ms, max_ms; /* of those that ran and are over; -1: there are none */
+    struct audit_shares by_status;
+    struct audit_shares by_tier; /* "none": the config's resource_limits */
+    struct audit_shares by_agent;
+    struct audit_shares by_day; /* "2026-03-02", UTC */
+};
+
+void audit_summary_done(struct audit_summary *sum);
 
 /* For GET status and whoami. */
 struct counts {

@@ -5,18 +5,54 @@
     "seq, id, scope_key, owner, uid, agent_id, session_id, scope, one_shot, tier, template, "      \
     "image, runtime, network, workspace_access, cpu_cores, memory_mb, disk_mb, max_processes, "    \
     "timeout_seconds, labels, status, worker, created_at, started_at, last_used_at, "              \
-    "executions_count, gpus"
+    "executions_count, gpus, gpu_mask"
 
 #define AUDIT_COLUMNS                                                                              \
     "seq, id, kind, owner, agent_id, session_id, container_id, tier, template, command, status, "  \
     "started_at, finished_at, duration_ms, cpu_ms, exit_code, signal, stdout_bytes, "              \
     "stderr_bytes, request_id, worker, hash, details, max_memory_kib, background, output_cap"
 
+/* A container that may be taken away: of ?1 or earlier is its last use, and nothing runs in it. The
+ * sign before container_id has SQLite look through the few entries that run, not the many it had.
+ */
+#define IS_IDLE                                                                                    \
+    "one_shot = 0 AND status IN ('running', 'stopped') "                                           \
+    "AND MAX(last_used_at, COALESCE(started_at, 0)) <= ?1 "                                        \
+    "AND NOT EXISTS (SELECT 1 FROM audit a "                                                       \
+    "                WHERE a.status = 'running' AND +a.container_id = container.id)"
+#define SNAPSHOT_COLUMNS                                                                           \
+    "seq, id, container_id, owner, name, status, worker, size_bytes, created_at"
+
 /* clang-format off */
+
+/* The executions of a summary, started from ?1 until ?2; of one owner, ?3. */
+#define SUMMARY_ALL "FROM audit WHERE kind = 'execution' AND started_at >= ?1 AND started_at < ?2 "
+#define SUMMARY_OWNER SUMMARY_ALL "AND owner = ?3 "
+
+/* An execution that was begun and is over; a refused one took no time. */
+#define SUMMARY_ENDED "AND status NOT IN ('running', 'refused') "
+
+/* Keys and counts: of many keys those with the most, of days the newest. */
+#define SUMMARY_STATEMENTS(suffix, rows)                                                           \
+    [STMT_SUMMARY_TOTALS##suffix] = "SELECT COUNT(*), COALESCE(SUM(cpu_ms), 0) " rows,             \
+    [STMT_SUMMARY_STATUS##suffix] = "SELECT status, COUNT(*) " rows "GROUP BY 1 LIMIT ?4",         \
+    [STMT_SUMMARY_TIER##suffix] =                                                                  \
+        "SELECT COALESCE(MIN(tier), 'none'), COUNT(*) " rows "GROUP BY tier COLLATE NOCASE "       \
+        "ORDER BY 2 DESC, 1 LIMIT ?4",                                                             \
+    [STMT_SUMMARY_AGENT##suffix] =                                                                 \
+        "SELECT agent_id, COUNT(*) " rows "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?4",                \
+    [STMT_SUMMARY_DAY##suffix] =                                                                   \
+        "SELECT date(started_at / 1000, 'unixepoch'), COUNT(*) " rows                              \
+        "GROUP BY 1 ORDER BY 1 DESC LIMIT ?4",                                                     \
+    [STMT_SUMMARY_DURATION##suffix] =                                                              \
+        "SELECT duration_ms, COUNT(*), SUM(COUNT(*)) OVER () " rows SUMMARY_ENDED                  \
+        "GROUP BY 1 ORDER BY 1",
+
 const char *const statement_sql[STMT_COUNT] = {
     [STMT_BEGIN] = "BEGIN IMMEDIATE",
     [STMT_COMMIT] = "COMMIT",
     [STMT_ROLLBACK] = "ROLLBACK",
+    [STMT_BEGIN_READ] = "BEGIN DEFERRED",
 
     [STMT_OVERRIDE_GET] = "SELECT policy FROM override WHERE id = 1",
     [STMT_OVERRIDE_SET] = "UPDATE override SET policy = ?1 WHERE id = 1",
@@ -33,9 +69,10 @@ const char *const statement_sql[STMT_COUNT] = {
     [STMT_CONTAINER_INSERT] =
         "INSERT INTO container (id, scope_key, owner, uid, agent_id, session_id, scope, one_shot, "
         "tier, template, image, runtime, network, workspace_access, cpu_cores, memory_mb, disk_mb, "
-        "max_processes, timeout_seconds, labels, status, worker, created_at, last_used_at, gpus) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
-        "?19, ?20, ?21, ?22, ?23, ?24, ?25)",
+        "max_processes, timeout_seconds, labels, status, worker, created_at, last_used_at, gpus, "
+        "gpu_mask) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
+        "?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)",
+    [STMT_CONTAINER_GPUS] = "SELECT gpu_mask FROM container WHERE gpu_mask <> 0",
     [STMT_CONTAINER_GET] = "SELECT " CONTAINER_COLUMNS " FROM container WHERE id = ?1",
     [STMT_CONTAINER_BY_SCOPE] = "SELECT " CONTAINER_COLUMNS " FROM container WHERE scope_key = ?1",
     [STMT_CONTAINER_LIST] =
@@ -53,6 +90,32 @@ const char *const statement_sql[STMT_COUNT] = {
     [STMT_CONTAINER_DELETE] = "DELETE FROM container WHERE id = ?1",
     [STMT_CONTAINER_COUNT] =
         "UPDATE container SET last_used_at = ?2, executions_count = executions_count + 1 WHERE id = ?1",
+
+    [STMT_CONTAINER_KNOWN] =
+        "SELECT EXISTS (SELECT 1 FROM pool WHERE id = ?1) "
+        "OR EXISTS (SELECT 1 FROM container WHERE id = ?1)",
+    [STMT_IDLE_LIST] =
+        "SELECT id FROM container WHERE " IS_IDLE " AND (?2 IS NULL OR owner = ?2) "
+        "AND (?3 = 0 OR status = 'running') ORDER BY last_used_at LIMIT ?4",
+    [STMT_IDLE_REMOVING] =
+        "UPDATE container SET status = 'removing', scope_key = NULL WHERE id = ?2 AND " IS_IDLE,
+    [STMT_IDLE_STOPPED] =
+        "UPDATE container SET status = 'stopped' WHERE id = ?2 AND status = 'running' AND " IS_IDLE,
+    [STMT_SNAPSHOT_COUNT] =
+        "SELECT COUNT(*) FROM snapshot WHERE container_id = ?1 AND status <> 'removing'",
+    [STMT_SNAPSHOT_INSERT] =
+        "INSERT INTO snapshot (id, container_id, owner, name, status, worker, size_bytes, created_at) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [STMT_SNAPSHOT_GET] =
+        "SELECT " SNAPSHOT_COLUMNS " FROM snapshot WHERE container_id = ?1 AND id = ?2",
+    [STMT_SNAPSHOT_LIST] =
+        "SELECT " SNAPSHOT_COLUMNS " FROM snapshot "
+        "WHERE (?1 IS NULL OR container_id = ?1) AND (?2 IS NULL OR status = ?2) "
+        "AND (?3 = 0 OR seq < ?3) ORDER BY seq DESC LIMIT iif(?4 = 0, -1, ?4)",
+    [STMT_SNAPSHOT_READY] =
+        "UPDATE snapshot SET status = 'ready', size_bytes = ?2 WHERE id = ?1 AND status = 'creating'",
+    [STMT_SNAPSHOT_REMOVING] = "UPDATE snapshot SET status = 'removing' WHERE id = ?1",
+    [STMT_SNAPSHOT_DELETE] = "DELETE FROM snapshot WHERE id = ?1",
 
     [STMT_COUNTS] =
         "SELECT (SELECT COUNT(*) FROM container WHERE status <> 'removing'), "
@@ -72,7 +135,7 @@ const char *const statement_sql[STMT_COUNT] = {
     [STMT_AUDIT_FINISH] =
         "UPDATE audit SET status = ?2, finished_at = ?3, duration_ms = ?4, cpu_ms = ?5, "
         "exit_code = ?6, signal = ?7, stdout_bytes = ?8, stderr_bytes = ?9, chain = ?10, hash = ?11, "
-        "max_memory_kib = ?12 "
+        "max_memory_kib = ?12, output_hash = ?13 "
         "WHERE id = ?1 AND status = 'running' RETURNING seq",
     [STMT_AUDIT_GET] =
         "SELECT " AUDIT_COLUMNS " FROM audit WHERE id = ?1 AND (?2 IS NULL OR owner = ?2)",
@@ -83,14 +146,50 @@ const char *const statement_sql[STMT_COUNT] = {
         "AND (?5 IS NULL OR tier = ?5 COLLATE NOCASE) AND (?6 IS NULL OR status = ?6) "
         "AND (?7 IS NULL OR kind = ?7) AND (?8 = 0 OR started_at >= ?8) "
         "AND (?9 = 0 OR started_at < ?9) AND (?10 = 0 OR seq < ?10) ORDER BY seq DESC LIMIT ?11",
+    [STMT_BACKGROUND_RUNNING] =
+        "SELECT " AUDIT_COLUMNS " FROM audit WHERE background = 1 AND status = 'running' "
+        "AND (?1 IS NULL OR container_id = ?1) AND seq > ?2 ORDER BY seq LIMIT ?3",
+    [STMT_BACKGROUND_SPENT] =
+        "SELECT id FROM container c WHERE one_shot = 1 AND status <> 'removing' "
+        "AND EXISTS (SELECT 1 FROM audit WHERE container_id = c.id AND background = 1) "
+        "AND NOT EXISTS (SELECT 1 FROM audit WHERE container_id = c.id AND status = 'running') "
+        "LIMIT 1",
     [STMT_OUTPUT_ADD] =
         "INSERT INTO output (audit_seq, stdout, stderr, stdout_truncated, stderr_truncated, "
         "stdout_head, stderr_head) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [STMT_OUTPUT_GET] =
         "SELECT stdout, stderr, stdout_truncated, stderr_truncated, stdout_head, stderr_head "
         "FROM output WHERE audit_seq = ?1",
-    [STMT_CHAIN_GET] = "SELECT length, hash FROM chain WHERE id = 1",
+    [STMT_CHAIN_GET] = "SELECT length, hash, gaps_entry FROM chain WHERE id = 1",
     [STMT_CHAIN_SET] = "UPDATE chain SET length = ?1, hash = ?2 WHERE id = 1",
+    [STMT_CHAIN_SIGN] = "UPDATE chain SET gaps_entry = ?1 WHERE id = 1",
+    [STMT_CHAIN_WALK] =
+        "SELECT " AUDIT_COLUMNS ", chain, output_hash, audit_seq, stdout, stderr, stdout_truncated, "
+        "stderr_truncated, stdout_head, stderr_head "
+        "FROM audit LEFT JOIN output ON audit_seq = seq WHERE chain IS NOT NULL ORDER BY chain",
+    [STMT_CHAIN_STRAY] = "SELECT id FROM audit WHERE chain IS NULL AND status <> 'running' LIMIT 1",
+    [STMT_GAP_LIST] = "SELECT first, last, hash FROM chain_gap ORDER BY first",
+    [STMT_GAP_AT] = "SELECT last, hash FROM chain_gap WHERE first = ?1",
+    [STMT_GAP_TAKE] =
+        "DELETE FROM chain_gap WHERE first <= ?2 + 1 AND last >= ?1 - 1 RETURNING first, last, hash",
+    [STMT_GAP_ADD] = "INSERT INTO chain_gap (first, last, hash) VALUES (?1, ?2, ?3)",
+    [STMT_RETIRE_LIST] =
+        "SELECT chain, hash FROM audit INDEXED BY audit_chain "
+        "WHERE chain IS NOT NULL AND started_at < ?1 ORDER BY chain",
+    [STMT_PURGE] =
+        "DELETE FROM audit WHERE seq IN ("
+        "  SELECT seq FROM ("
+        "    SELECT seq, bytes, SUM(bytes) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS sum FROM ("
+        "      SELECT a.seq AS seq, COALESCE(length(stdout) + length(stderr), 0) AS bytes"
+        "      FROM chain_gap g CROSS JOIN audit a ON a.chain BETWEEN g.first AND g.last"
+        "      LEFT JOIN output ON audit_seq = a.seq LIMIT ?1))"
+        "  WHERE sum - bytes < ?2)",
+    [STMT_AUDIT_NTH] =
+        "SELECT started_at FROM audit WHERE chain IS NOT NULL ORDER BY started_at LIMIT 1 "
+        "OFFSET (SELECT COUNT(*) FROM audit WHERE chain IS NOT NULL) * ?1 / ?2",
+    [STMT_PAGE_SIZE] = "PRAGMA page_size",
+    [STMT_PAGE_COUNT] = "PRAGMA page_count",
+    [STMT_PAGE_FREE] = "PRAGMA freelist_count",
 
     [STMT_IDEMPOTENCY_GET] =
         "SELECT fingerprint, nonce, worker, status, body FROM idempotency "
@@ -106,5 +205,8 @@ const char *const statement_sql[STMT_COUNT] = {
     [STMT_IDEMPOTENCY_FORGET] =
         "DELETE FROM idempotency WHERE owner = ?1 AND key = ?2 AND nonce = ?3",
     [STMT_IDEMPOTENCY_EXPIRE] = "DELETE FROM idempotency WHERE created_at < ?1",
+
+    SUMMARY_STATEMENTS(, SUMMARY_ALL)
+    SUMMARY_STATEMENTS(_OF, SUMMARY_OWNER)
 };
 /* clang-format on */

@@ -13,6 +13,7 @@
 #include "backend/store/migrations.h"
 
 enum {
+    LIST_GROWTH = 64, /* records at a time */
     WRITER_WAIT_MS = 5000,
     BUSY_WAIT_MS = 5000,
     WAL_CHECKPOINT_PAGES = 4096,   /* 16 MiB: some 250 executions */
@@ -67,6 +68,47 @@ int
 stmt_run(struct store *s, sqlite3_stmt *st, struct error *err)
 {
     return sqlite3_step(st) == SQLITE_DONE ? 0 : store_fail(s, err);
+}
+
+static void
+free_records(const struct row_kind *kind, void *list, size_t count)
+{
+    for (size_t i = 0; kind->done && i < count; i++)
+        kind->done((char *)list + i * kind->size);
+    free(list);
+}
+
+int
+stmt_read_all(struct store *s, sqlite3_stmt *st, const struct row_kind *kind, void **ret,
+              size_t *ret_count, struct error *err)
+{
+    char *list = NULL;
+    size_t count = 0;
+    int rc, r = 0;
+
+    while (r == 0 && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        if (count % LIST_GROWTH == 0) {
+            char *more = reallocarray(list, count + LIST_GROWTH, kind->size);
+
+            if (!more) {
+                r = error_errno(err, ENOMEM, "list of records");
+                break;
+            }
+            list = more;
+        }
+        r = kind->read(st, list + count * kind->size, err);
+        if (r == 0)
+            count++;
+    }
+    if (r == 0 && rc != SQLITE_DONE)
+        r = store_fail(s, err);
+    if (r < 0) {
+        free_records(kind, list, count);
+        return r;
+    }
+    *ret = list;
+    *ret_count = count;
+    return 0;
 }
 
 void
@@ -151,6 +193,23 @@ store_tx_done(struct store_tx *tx)
         run(tx->store, STMT_ROLLBACK, NULL);
     tx->store = NULL;
     shared_unlock(&tx->lock);
+}
+
+int
+store_read_begin(struct store *s, struct store **ret, struct error *err)
+{
+    int r = run(s, STMT_BEGIN_READ, err);
+
+    if (r == 0)
+        *ret = s;
+    return r;
+}
+
+void
+store_read_done(struct store **s)
+{
+    if (*s)
+        run(*s, STMT_COMMIT, NULL);
 }
 
 static int
@@ -239,6 +298,38 @@ store_open(const char *path, struct shared *shared, struct store **ret, struct e
     rc = sqlite3_open_v2(path, &s->db,
                          SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     r = rc == SQLITE_OK ? configure(s, err) : store_fail(s, err);
+    if (r == 0)
+        *ret = TAKE(s);
+    return r;
+}
+
+/* Only what this version can read. */
+static int
+check_version(struct store *s, struct error *err)
+{
+    size_t version = 0;
+    int r = user_version(s, &version, err);
+
+    if (r < 0 || version == ARRAY_LEN(migrations))
+        return r;
+    return error_set(err, ERR_INTERNAL, "sandbox.db is of another version of sandboxd");
+}
+
+int
+store_open_reading(const char *path, struct store **ret, struct error *err)
+{
+    _cleanup_(store_freep) struct store *s = calloc(1, sizeof(*s));
+    int rc, r;
+
+    if (!s)
+        return error_errno(err, ENOMEM, "store");
+    rc = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc != SQLITE_OK)
+        return store_fail(s, err);
+    sqlite3_busy_timeout(s->db, BUSY_WAIT_MS);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    r = check_version(s, err);
     if (r == 0)
         *ret = TAKE(s);
     return r;

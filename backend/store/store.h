@@ -31,6 +31,12 @@ struct shared;
  */
 int store_open(const char *path, struct shared *shared, struct store **ret, struct error *err);
 
+/*
+ * Open it only to read, beside a service that runs or without one: neither lock nor checkpoint.
+ * Errors: ERR_INTERNAL, with SQLite's message in the detail.
+ */
+int store_open_reading(const char *path, struct store **ret, struct error *err);
+
 /* Close it. */
 void store_free(struct store *s);
 CLEANUP_FN(struct store *, store_free)
@@ -65,6 +71,13 @@ int store_owner_uid(struct store *s, const char *owner, int64_t first, int64_t l
  * taken. */
 int store_container_insert(struct store *s, const struct container *c, struct error *err);
 
+/*
+ * As store_container_insert(), with c->gpus GPUs for c->gpu_mask: of those numbered below @total (at
+ * most 63) the lowest that no container has. Errors: also ERR_CONFLICT where too few are free.
+ */
+int store_container_insert_gpus(struct store *s, struct container *c, int64_t total,
+                                struct error *err);
+
 /* The container with this id, whoever owns it, also while it is being removed. Errors:
  * ERR_NOT_FOUND. */
 int store_container_get(struct store *s, const char *id, struct container *ret, struct error *err);
@@ -92,15 +105,58 @@ int store_container_status(struct store *s, const char *id, enum container_statu
 /* Mark it as being removed, and free its scope key for a successor. Missing is fine. */
 int store_container_removing(struct store *s, const char *id, struct error *err);
 
-/* Forget it. Missing is fine. */
+/* Forget it and its snapshots. Missing is fine. */
 int store_container_delete(struct store *s, const char *id, struct error *err);
+
+/* Whether there is a row of this container, owned or in the pool. */
+int store_container_known(struct store *s, const char *id, bool *ret, struct error *err);
+
+/*
+ * The ids of at most @limit containers of @owner (NULL: everybody's) in which nothing runs and that
+ * were last used or started at @before_ms or earlier, one-shots left out; with @running only those
+ * that run. *ret is an array of *ret_count that the caller frees.
+ */
+int store_idle_list(struct store *s, const char *owner, int64_t before_ms, bool running,
+                    size_t limit, char (**ret)[CONTAINER_ID_SIZE], size_t *ret_count,
+                    struct error *err);
+
+/* Mark the container as being removed, or stopped, if it is idle as above; *ret: whether it was. */
+int store_idle_removing(struct store *s, const char *id, int64_t before_ms, bool *ret,
+                        struct error *err);
+int store_idle_stopped(struct store *s, const char *id, int64_t before_ms, bool *ret,
+                       struct error *err);
+
+/*
+ * Insert @snapshot as it stands. Errors: ERR_QUOTA_EXCEEDED if its container has @max already, those
+ * being removed left out.
+ */
+int store_snapshot_insert(struct store *s, const struct snapshot *snapshot, int64_t max,
+                          struct error *err);
+
+/* The snapshot @id of the container, in any state. Errors: ERR_NOT_FOUND. */
+int store_snapshot_get(struct store *s, const char *container_id, const char *id,
+                       struct snapshot *ret, struct error *err);
+
+/* The snapshots that @filter lets through, newest first. *ret is an array of *ret_count that the
+ * caller frees. */
+int store_snapshot_list(struct store *s, const struct snapshot_filter *filter,
+                        struct snapshot **ret, size_t *ret_count, struct error *err);
+
+/* Note that it is made, and what it takes. Errors: ERR_NOT_FOUND if it is not being made. */
+int store_snapshot_ready(struct store *s, const char *id, int64_t size_bytes, struct error *err);
+
+/* Mark it as being removed. Missing is fine. */
+int store_snapshot_removing(struct store *s, const char *id, struct error *err);
+
+/* Forget it. Missing is fine. */
+int store_snapshot_delete(struct store *s, const char *id, struct error *err);
 
 /* How many containers of @owner (NULL: of everybody) there are, and executions running and since
  * @since_ms. */
 int store_counts(struct store *s, const char *owner, int64_t since_ms, struct counts *ret,
                  struct error *err);
 
-/* Write the intent: an entry that is `running`. Not synced. */
+/* Write the intent: an entry that is `running`. Synced only for one in the background. */
 int store_audit_begin(struct store *s, const struct audit_entry *e, struct error *err);
 
 /*
@@ -125,6 +181,18 @@ int store_audit_get(struct store *s, const char *id, const char *owner, struct a
 int store_audit_list(struct store *s, const struct audit_filter *filter, struct audit_entry **ret,
                      size_t *ret_count, struct error *err);
 void store_audit_list_free(struct audit_entry *list, size_t count);
+
+/*
+ * The executions that run in the background, oldest first: those of @container_id (NULL: of all),
+ * with a seq above @after, at most @limit. *ret is as of store_audit_list().
+ */
+int store_background_running(struct store *s, const char *container_id, int64_t after,
+                             int64_t limit, struct audit_entry **ret, size_t *ret_count,
+                             struct error *err);
+
+/* A one-shot container whose execution in the background has ended. Errors: ERR_NOT_FOUND: there is
+ * none (any more). */
+int store_background_spent(struct store *s, char ret_id[CONTAINER_ID_SIZE], struct error *err);
 
 /* The output kept for the entry with this seq; empty if there is none. Caller: audit_output_done().
  */
@@ -153,5 +221,53 @@ int store_keyed_forget(struct store *s, const struct keyed *k, struct error *err
 
 /* Forget all that began before @before_ms. */
 int store_keyed_expire(struct store *s, int64_t before_ms, struct error *err);
+
+/* Figures over the executions of filter->owner (NULL: of all) from since_ms until until_ms, all as
+ * of one moment. Caller: audit_summary_done(). */
+int store_audit_summary(struct store *s, const struct audit_filter *filter,
+                        struct audit_summary *ret, struct error *err);
+
+/*
+ * Give up the finished entries that started before @before_ms: from now on the chain does without
+ * them, and store_audit_purge() deletes them. @by is the change entry that signs this off, but for
+ * its details, which are set here; none is left where there is nothing to give up. *ret_removed
+ * counts the entries; *ret_more says that there are so many pieces of the chain between others that
+ * another call has to go on. Synced. Errors: ERR_CONFLICT if somebody has tampered with the gaps.
+ */
+int store_audit_retire(struct store *s, int64_t before_ms, const struct audit_entry *by,
+                       int64_t *ret_removed, bool *ret_more, struct error *err);
+
+/*
+ * Delete some entries that were given up, with their output; adds to *freed_bytes what became free
+ * in the database for new entries. *ret_more: call again, but let others write first. Errors: as
+ * store_audit_retire().
+ */
+int store_audit_purge(struct store *s, int64_t *freed_bytes, bool *ret_more, struct error *err);
+
+/* When, in ms, the entry started before which @share / @of of the finished ones lie. -ENOENT,
+ * without an error, if there are no such. */
+int store_audit_oldest(struct store *s, int64_t share, int64_t of, int64_t *ret_ms,
+                       struct error *err);
+
+/* Bytes of the database that are in use, free pages left out. */
+int store_used_bytes(struct store *s, int64_t *ret, struct error *err);
+
+/* What a walk along the hash chain found. */
+struct chain_report {
+    int64_t entries;  /* that are right */
+    int64_t removed;  /* by cleanups, signed off */
+    int64_t cleanups; /* that removed them */
+    char head[65];    /* the newest entry's hash */
+    char what[160];   /* is wrong; "" if all is well */
+    int64_t position; /* in the chain of what is wrong; 0: it has none */
+};
+
+/*
+ * Verify the audit log: every entry's link and output, that none is missing but those that a
+ * cleanup has signed off, and the chain's head. Returns 0 also where something is wrong. It finds
+ * what was changed by somebody who did not make the chain anew from there on: a copy of `head` kept
+ * elsewhere tells that, too.
+ */
+int store_chain_verify(struct store *s, struct chain_report *ret, struct error *err);
 
 #endif

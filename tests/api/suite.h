@@ -9,12 +9,20 @@ int suite_execute(void);
 int suite_containers(void);
 int suite_container_lists(void);
 int suite_scopes(void);
+int suite_snapshots(void);
+int suite_snapshot_rules(void);
+int suite_snapshot_crashes(void);
 int suite_audit(void);
+int suite_stream(void);
+int suite_output(void);
+int suite_background(void);
 int suite_errors(void);
 int suite_identity(void);
 int suite_limits(void);
 int suite_idempotency(void);
 int suite_processes(void);
 int suite_engine(void);
+int suite_cleanup(void);
+int suite_gpu(void);
 
 #endif

@@ -60,7 +60,7 @@ struct bad_frame {
     }
 
 static const struct guest_exit good_exit = {.value = 3, .duration_us = 1, .max_memory_kib = 1};
-static const struct guest_exit exit_end = {.end = 4};
+static const struct guest_exit exit_end = {.end = 5};
 static const struct guest_exit exit_status = {.value = 256};
 static const struct guest_exit exit_signal = {.end = GUEST_END_SIGNALED, .value = 65};
 static const struct guest_exit exit_no_signal = {.end = GUEST_END_SIGNALED};

@@ -44,6 +44,23 @@ other_spellings_are_no_container_id(void **state)
 }
 
 static void
+snapshot_ids_are_spelled_as_promised(void **state)
+{
+    char id[SNAPSHOT_ID_SIZE], other[SNAPSHOT_ID_SIZE];
+
+    (void)state;
+    id_snapshot(id);
+    id_snapshot(other);
+    assert_int_equal(strlen(id), strlen("snapshot_") + 12);
+    assert_true(id_is_snapshot(id));
+    assert_string_not_equal(id, other);
+    assert_false(id_is_snapshot("container_0123456789ab"));
+    assert_false(id_is_snapshot("snapshot_0123456789a"));
+    assert_false(id_is_snapshot("snapshot_0123456789ab:latest"));
+    assert_false(id_is_snapshot("snapshot_../456789ab"));
+}
+
+static void
 names_are_safe_path_components(void **state)
 {
     static const struct {
@@ -125,15 +142,38 @@ formatted_times_are_read_back(void **state)
     assert_true(time_day_start(ms) == 1772409600000);
 }
 
+static void
+audit_ids_carry_a_number(void **state)
+{
+    static const char *const none[] = {"", "exec_", "exec_0123456789abcde", "exec_0123456789abcdef0",
+                                       "exec_0123456789ABCDEF", "container_0123456789ab"};
+    char id[AUDIT_ID_SIZE], again[AUDIT_ID_SIZE];
+
+    (void)state;
+    assert_true(id_audit_number("exec_0123456789abcdef") == UINT64_C(0x0123456789abcdef));
+    assert_true(id_audit_number("exec_fedcba9876543210") == UINT64_C(0xfedcba9876543210));
+    id_audit(id);
+    id_audit_of(id_audit_number(id), again);
+    assert_string_equal(again, id);
+    id_audit_of(1, again);
+    assert_string_equal(again, "exec_0000000000000001");
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        print_message("    '%s'\n", none[i]);
+        assert_true(id_audit_number(none[i]) == 0);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(container_ids_are_spelled_as_promised),
         cmocka_unit_test(other_spellings_are_no_container_id),
+        cmocka_unit_test(snapshot_ids_are_spelled_as_promised),
         cmocka_unit_test(names_are_safe_path_components),
         cmocka_unit_test(times_are_rfc_3339),
         cmocka_unit_test(formatted_times_are_read_back),
+        cmocka_unit_test(audit_ids_carry_a_number),
     };
 
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests_name("id", tests, NULL, NULL);

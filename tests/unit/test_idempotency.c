@@ -13,7 +13,7 @@
 #include "backend/recall.h"
 #include "backend/store/store.h"
 #include "fcgi/once.h"
-#include "fcgi/response.h"
+#include "handlers/json.h"
 
 enum { US = 7, DEAD = 8, STRANGER = 9 };
 
@@ -134,7 +134,7 @@ ask(const struct route *r, const char *user, const char *key, const char *body, 
     if (once_serve(r, &req, &in, &a) < 0) {
         snprintf(ret, 128, "%s", error_name(a.error.code));
     } else {
-        _cleanup_(freep) char *text = a.response.json ? response_text(a.response.json) : strdup("");
+        _cleanup_(freep) char *text = a.response.json ? json_print(a.response.json) : strdup("");
 
         assert_non_null(text);
         snprintf(ret, 128, "%d %s", a.response.status, text);

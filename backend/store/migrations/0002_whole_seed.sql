@@ -2,32 +2,40 @@
 -- the audit log needs for changes, cleanups and verification.
 
 ALTER TABLE container ADD COLUMN gpus INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE container ADD COLUMN gpu_mask INTEGER NOT NULL DEFAULT 0; -- bit N: it has GPU N
 
 -- What else is known of an entry. `details` of a change is {"before": ..., "after": ...}.
 ALTER TABLE audit ADD COLUMN details TEXT;
 ALTER TABLE audit ADD COLUMN max_memory_kib INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE audit ADD COLUMN background INTEGER NOT NULL DEFAULT 0 CHECK (background IN (0, 1));
 ALTER TABLE audit ADD COLUMN output_cap INTEGER NOT NULL DEFAULT 0; -- bytes kept of a stream
+ALTER TABLE audit ADD COLUMN output_hash TEXT; -- hex, over its row of `output`; NULL: it has none
 
 -- Bytes of each blob that are the stream's head; what follows them is its tail, up to its last byte.
 ALTER TABLE output ADD COLUMN stdout_head INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE output ADD COLUMN stderr_head INTEGER NOT NULL DEFAULT 0;
 
+-- The janitor asks every second what runs in the background, and which one-shots have done with it.
+CREATE INDEX audit_background ON audit (container_id) WHERE background = 1 AND status = 'running';
+CREATE INDEX container_one_shot ON container (id) WHERE one_shot = 1;
+
 CREATE UNIQUE INDEX audit_chain ON audit (chain) WHERE chain IS NOT NULL;
 
--- Positions of the chain that a cleanup has removed: the link goes on from `hash`, which was the
--- last one's.
+-- Positions of the chain that cleanups have given up: the rows are gone or about to be, and the link
+-- goes on from `hash`, which was the last one's. No two of these touch.
 CREATE TABLE chain_gap (
     first INTEGER PRIMARY KEY,
     last  INTEGER NOT NULL CHECK (last >= first),
-    hash  TEXT NOT NULL,
-    entry TEXT NOT NULL -- id of the change entry that signs it off
+    hash  TEXT NOT NULL
 ) STRICT;
+
+-- The change entry whose details hold a hash over all of chain_gap; NULL: there is no gap.
+ALTER TABLE chain ADD COLUMN gaps_entry TEXT;
 
 CREATE TABLE snapshot (
     seq          INTEGER PRIMARY KEY AUTOINCREMENT,
     id           TEXT NOT NULL UNIQUE,
-    container_id TEXT NOT NULL REFERENCES container (id),
+    container_id TEXT NOT NULL REFERENCES container (id) ON DELETE CASCADE,
     owner        TEXT NOT NULL,
     name         TEXT NOT NULL,
     status       TEXT NOT NULL CHECK (status IN ('creating', 'ready', 'removing')),
