@@ -171,6 +171,10 @@ const struct route execute_routes[] = {
      .replay = execution_replay,
      .body = execute_fields,
      .body_size = sizeof(struct execute_body),
+     .answers = "200 Execution, 202 Background",
+     .errors = "404 502",
+     .events = true,
+     .lines = true,
      .summary = "Run a command in a sandbox"},
     {0},
 };

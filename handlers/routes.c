@@ -14,6 +14,7 @@ const struct route *const route_tables[] = {
     follow_routes,
 
     audit_admin_routes,
+    openapi_routes,
     NULL,
 };
 /* clang-format on */
