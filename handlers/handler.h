@@ -93,7 +93,15 @@ struct route {
     bool body_raw;             /* the handler reads req->json itself (PUT config's merge patch) */
     const struct field *query; /* NULL: any query parameter is refused */
     size_t query_size;         /* bytes of the query struct */
-    const char *summary;       /* one line for the API's description */
+    /* For the API's description (handlers/openapi/): */
+    const char *summary; /* one line */
+    const char *doc;     /* what else there is to say; or NULL */
+    const char *answers; /* of success: statuses with the name of a schema in components.json, a media
+                            type, or nothing for no content: "201 Container, 200 Container", "204" */
+    const char *errors;  /* statuses beyond those that any operation of its kind may have: "502"; or
+                            NULL */
+    bool events;         /* EVENTS_TYPE, for those who accept it */
+    bool lines;          /* LINES_TYPE, likewise */
 };
 
 /* Every route of the API: a NULL-terminated array of tables. */

@@ -18,5 +18,6 @@ extern const struct route audit_routes[];
 extern const struct route template_routes[];
 extern const struct route follow_routes[];
 extern const struct route audit_admin_routes[];
+extern const struct route openapi_routes[];
 
 #endif

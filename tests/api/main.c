@@ -39,6 +39,7 @@ static const struct {
     {"templates", suite_templates},
     {"builds", suite_builds},
     {"pulls", suite_pulls},
+    {"idempotency", suite_idempotency},
     {"stream", suite_stream},
     {"output", suite_output},
     {"background", suite_background},
