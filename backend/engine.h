@@ -24,8 +24,9 @@ struct engine;
 enum {
     ENGINE_RUNTIMES_MAX = 8,
     ENGINE_NAME_SIZE = 32,
+    ENGINE_IMAGE_ID_SIZE = 80,
     ENGINE_STATS_MAX = 512, /* containers in one engine_stats() */
-    ENGINE_IMAGES_MAX = 32 /* images that the broker is asked for at one time */
+    ENGINE_IMAGES_MAX = 32  /* images that the broker is asked for at one time */
 };
 
 /* The engine as GET status shows it. Strings are "" where it does not say. */
@@ -83,6 +84,23 @@ int engine_info(struct engine *e, struct engine_info *ret, struct error *err);
  * left. Also ERR_TEMPLATE_NOT_READY: the engine does not have the image.
  */
 int engine_create(struct engine *e, const struct engine_spec *spec, struct error *err);
+
+/*
+ * As engine_create(), for the pool: @spec has no owner and no workspace, and its uid is the last of
+ * the settings' range.
+ */
+int engine_warm(struct engine *e, const struct engine_spec *spec, struct error *err);
+
+/*
+ * Give a container of the pool, which runs, to its owner: the workspace of @spec appears inside, and
+ * its home is theirs (30 s). A failure may leave it half given: it is to be removed. Also
+ * ERR_NOT_FOUND: it does not run, or is somebody's.
+ */
+int engine_adopt(struct engine *e, const struct engine_spec *spec, struct error *err);
+
+/* The engine's id of what @image refers to now (15 s). Also ERR_TEMPLATE_NOT_READY. */
+int engine_image_id(struct engine *e, const char *image, char ret[ENGINE_IMAGE_ID_SIZE],
+                    struct error *err);
 
 /* Start a stopped one, workspace attached; returns when its guest listens (120 s). Running is fine.
  * Also ERR_NOT_FOUND. */

@@ -9,7 +9,7 @@ const struct route *const route_tables[] = {
     container_routes,
     cleanup_routes,
     snapshot_routes,
-    gpu_routes,
+    gpu_routes, pool_routes,
     audit_routes,
     follow_routes,
 

@@ -38,6 +38,7 @@ struct server {
 union payload {
     struct engine_spec spec;
     char id[CONTAINER_ID_SIZE];
+    char image[IMAGE_SIZE];
     bool disk;
     char ids[ENGINE_STATS_MAX][CONTAINER_ID_SIZE];
     char references[ENGINE_IMAGES_MAX][IMAGE_SIZE];
@@ -161,6 +162,46 @@ serve_start(struct server *s, const union payload *p, size_t length, struct answ
 }
 
 static int
+serve_warm(struct server *s, const union payload *p, size_t length, struct answer *a,
+           struct error *err)
+{
+    _cleanup_(turn_end) struct turn turn = {0};
+    int r = check_payload_spec(s, p, length, SPEC_WARM, err);
+
+    (void)a;
+    if (r < 0)
+        return r;
+    turn_begin(s->broker->turns, p->spec.id, &turn);
+    return broker_warm(s->broker, s->docker, &p->spec, err);
+}
+
+static int
+serve_adopt(struct server *s, const union payload *p, size_t length, struct answer *a,
+            struct error *err)
+{
+    _cleanup_(turn_end) struct turn turn = {0};
+    int r = check_payload_spec(s, p, length, SPEC_ADOPT, err);
+
+    (void)a;
+    if (r < 0)
+        return r;
+    turn_begin(s->broker->turns, p->spec.id, &turn);
+    return broker_adopt(s->broker, s->docker, &p->spec, err);
+}
+
+static int
+serve_image_id(struct server *s, const union payload *p, size_t length, struct answer *a,
+               struct error *err)
+{
+    int r;
+
+    if (length != sizeof(p->image) || !terminated(p->image, sizeof(p->image)))
+        return refuse(err);
+    r = answer_alloc(a, ENGINE_IMAGE_ID_SIZE, err);
+    return r < 0 ? r : broker_image_id(s->broker, s->docker, p->image, a->data, err);
+}
+
+static int
 serve_stop(struct server *s, const union payload *p, size_t length, struct answer *a,
            struct error *err)
 {
@@ -263,13 +304,13 @@ check_payload_template(const union payload *p, size_t length, bool needs_name, b
 }
 
 static int
-serve_adopt(struct server *s, const union payload *p, size_t length, struct answer *a,
+serve_image_adopt(struct server *s, const union payload *p, size_t length, struct answer *a,
             struct error *err)
 {
     int r = check_payload_template(p, length, true, true, err);
 
     (void)a;
-    return r < 0 ? r : broker_adopt(s->broker, s->docker, &p->template, err);
+    return r < 0 ? r : broker_image_adopt(s->broker, s->docker, &p->template, err);
 }
 
 /* A docker_log_fn: pass a piece on to the peer, and see whether it is still there. */
@@ -408,9 +449,10 @@ serve_snapshot_list(struct server *s, const union payload *p, size_t length, str
 static const serve_fn operations[] = {
     [BROKER_INFO] = serve_info, [BROKER_CREATE] = serve_create, [BROKER_START] = serve_start,
     [BROKER_STOP] = serve_stop, [BROKER_REMOVE] = serve_remove, [BROKER_INSPECT] = serve_inspect,
-    [BROKER_IMAGES] = serve_images, [BROKER_ADOPT] = serve_adopt, [BROKER_PULL] = serve_pull,
+    [BROKER_IMAGES] = serve_images, [BROKER_IMAGE_ADOPT] = serve_image_adopt, [BROKER_PULL] = serve_pull,
     [BROKER_BUILD] = serve_build, [BROKER_DISCARD] = serve_discard,
     [BROKER_LIST] = serve_list, [BROKER_STATS] = serve_stats, [BROKER_ROLLBACK] = serve_rollback,
+    [BROKER_WARM] = serve_warm, [BROKER_ADOPT] = serve_adopt, [BROKER_IMAGE_ID] = serve_image_id,
     [BROKER_SNAPSHOT_CREATE] = serve_snapshot_create,
     [BROKER_SNAPSHOT_REMOVE] = serve_snapshot_remove,
     [BROKER_SNAPSHOT_LIST] = serve_snapshot_list,

@@ -178,6 +178,32 @@ engine_start(struct engine *e, const struct engine_spec *spec, struct error *err
 }
 
 int
+engine_warm(struct engine *e, const struct engine_spec *spec, struct error *err)
+{
+    return call(e, BROKER_WARM, spec, sizeof(*spec), 120, 0, NULL, NULL, err);
+}
+
+int
+engine_adopt(struct engine *e, const struct engine_spec *spec, struct error *err)
+{
+    return call(e, BROKER_ADOPT, spec, sizeof(*spec), 30, 0, NULL, NULL, err);
+}
+
+int
+engine_image_id(struct engine *e, const char *image, char ret[ENGINE_IMAGE_ID_SIZE],
+                struct error *err)
+{
+    char payload[IMAGE_SIZE] = {0};
+    int r;
+
+    snprintf(payload, sizeof(payload), "%s", image);
+    r = call_one(e, BROKER_IMAGE_ID, payload, sizeof(payload), 15, ENGINE_IMAGE_ID_SIZE, ret, err);
+    if (r == 0)
+        ret[ENGINE_IMAGE_ID_SIZE - 1] = '\0';
+    return r;
+}
+
+int
 engine_stop(struct engine *e, const char *id, struct error *err)
 {
     return call_id(e, BROKER_STOP, id, 60, err);
@@ -253,7 +279,7 @@ engine_images(struct engine *e, const char (*references)[IMAGE_SIZE], size_t cou
 int
 engine_image_adopt(struct engine *e, const struct engine_template *t, struct error *err)
 {
-    return call(e, BROKER_ADOPT, t, sizeof(*t), 60, 0, NULL, NULL, err);
+    return call(e, BROKER_IMAGE_ADOPT, t, sizeof(*t), 60, 0, NULL, NULL, err);
 }
 
 int

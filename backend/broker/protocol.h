@@ -21,13 +21,16 @@ enum broker_operation {
     BROKER_LIST,     /* bool disk             -> struct engine_container[] */
     BROKER_STATS,    /* char id[][]           -> struct engine_stats[] */
     BROKER_IMAGES,   /* char reference[][]    -> struct engine_image[] */
-    BROKER_ADOPT,    /* struct engine_template -> - */
+    BROKER_IMAGE_ADOPT, /* struct engine_template -> - */
     BROKER_PULL,     /* struct engine_template -> pieces of its log, - */
     BROKER_BUILD,    /* struct engine_template, a descriptor -> pieces of its log, - */
     BROKER_DISCARD,  /* struct engine_template -> - */
     BROKER_ROLLBACK, /* struct broker_rollback_request -> - */
     BROKER_SNAPSHOT_CREATE, /* struct broker_snapshot_request -> int64_t size in bytes */
     BROKER_SNAPSHOT_REMOVE, /* char snapshot id[] -> - */
+    BROKER_WARM,            /* struct engine_spec -> - */
+    BROKER_ADOPT,           /* struct engine_spec -> - */
+    BROKER_IMAGE_ID,        /* char image[]       -> char image id[] */
     BROKER_SNAPSHOT_LIST    /* -              -> char snapshot id[][] */
 };
 

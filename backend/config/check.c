@@ -106,6 +106,50 @@ check_tiers(const struct settings *s, const struct places *places, struct error 
     return r;
 }
 
+/* One target of the pool, that stands at @at. */
+static int
+check_target(const struct settings *s, size_t index, const struct pointer *at,
+             const struct places *places, struct error *err)
+{
+    const struct pointer template_name = {.up = at, .key = "template"};
+    const struct pointer tier_name = {.up = at, .key = "tier"};
+    const struct pool_target *targets = s->pool.targets.items, *t = &targets[index];
+    const struct template_entry *template = settings_template(s, t->template_name);
+    const struct tier *tier = settings_tier(s, t->tier);
+    size_t i;
+
+    if (!name_is_template(t->template_name))
+        return places_violation(places, &template_name, err, "must be the name of a template");
+    if (!tier)
+        return check_tier_exists(s, t->tier, &tier_name, places, err);
+    if (tier->gpus > 0 || (template && template->gpus > 0))
+        return places_violation(
+            places, tier->gpus > 0 ? &tier_name : &template_name, err,
+            "asks for GPUs, which a container that waits would keep from others");
+    for (i = 0; i < index; i++)
+        if (strcmp(targets[i].template_name, t->template_name) == 0 &&
+            settings_tier(s, targets[i].tier) == tier)
+            return places_violation(places, at, err, "the same template and tier as target %zu",
+                                    i + 1);
+    return 0;
+}
+
+int
+check_pool(const struct settings *s, const struct places *places, struct error *err)
+{
+    const struct pointer pool = {.key = "pool"}, targets = {.up = &pool, .key = "targets"};
+    size_t i;
+    int r = 0;
+
+    for (i = 0; i < s->pool.targets.count; i++) {
+        struct pointer here = {.up = &targets, .index = i};
+
+        if (check_target(s, i, &here, places, err) < 0)
+            r = -EINVAL;
+    }
+    return r;
+}
+
 /* Whether a directory on the way to @path is a file itself. */
 static bool
 below_a_file(json_t *files, const char *path)

@@ -214,6 +214,28 @@ struct snapshot_filter {
     int64_t limit;
 };
 
+enum pool_status { POOL_WARMING = 1, POOL_READY, POOL_DRAINING };
+
+/* Spellings, NULL-terminated; index = value - 1. */
+extern const char *const pool_status_names[];
+
+/* A container that nobody owns yet. */
+struct pool_entry {
+    char id[CONTAINER_ID_SIZE];
+    char template_name[NAME_SIZE];
+    char tier[NAME_SIZE];
+    char fingerprint[FINGERPRINT_SIZE]; /* of all that it was made of */
+    enum pool_status status;
+    int64_t created_at_ms;
+};
+
+/* Of one template and tier. */
+struct pool_figures {
+    int64_t ready, warming; /* containers */
+    int64_t claimed, missed; /* requests */
+    bool held;              /* drained, and not to be filled again */
+};
+
 enum { AUDIT_SHARES_MAX = 1000 };
 
 /* How many executions have one value of a field. */

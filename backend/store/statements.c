@@ -99,6 +99,30 @@ const char *const statement_sql[STMT_COUNT] = {
     [STMT_CONTAINER_KNOWN] =
         "SELECT EXISTS (SELECT 1 FROM pool WHERE id = ?1) "
         "OR EXISTS (SELECT 1 FROM container WHERE id = ?1)",
+    [STMT_POOL_INSERT] =
+        "INSERT INTO pool (id, template, tier, fingerprint, status, created_at) "
+        "SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS ("
+        "  SELECT 1 FROM pool_counter WHERE template = ?2 AND tier = ?3 AND held = 1)",
+    [STMT_POOL_READY] = "UPDATE pool SET status = 'ready' WHERE id = ?1 AND status = 'warming'",
+    [STMT_POOL_DRAIN] = "UPDATE pool SET status = 'draining' WHERE id = ?1",
+    [STMT_POOL_DELETE] = "DELETE FROM pool WHERE id = ?1",
+    [STMT_POOL_LIST] =
+        "SELECT id, template, tier, fingerprint, status, created_at FROM pool ORDER BY created_at",
+    [STMT_POOL_TAKE] =
+        "DELETE FROM pool WHERE id = (SELECT id FROM pool WHERE template = ?1 AND tier = ?2 "
+        "AND fingerprint = ?3 AND status = 'ready' ORDER BY created_at LIMIT 1) RETURNING id",
+    [STMT_POOL_COUNT] =
+        "INSERT INTO pool_counter (template, tier, claimed, missed) VALUES (?1, ?2, ?3, 1 - ?3) "
+        "ON CONFLICT DO UPDATE SET claimed = claimed + ?3, missed = missed + 1 - ?3",
+    [STMT_POOL_FIGURES] =
+        "SELECT (SELECT COUNT(*) FROM pool WHERE template = ?1 AND tier = ?2 AND status = 'ready'), "
+        "(SELECT COUNT(*) FROM pool WHERE template = ?1 AND tier = ?2 AND status = 'warming'), "
+        "IFNULL(MAX(claimed), 0), IFNULL(MAX(missed), 0), IFNULL(MAX(held), 0) "
+        "FROM pool_counter WHERE template = ?1 AND tier = ?2",
+    [STMT_POOL_HOLD] =
+        "INSERT INTO pool_counter (template, tier, held) VALUES (?1, ?2, ?3) "
+        "ON CONFLICT DO UPDATE SET held = ?3",
+    [STMT_POOL_RELEASE] = "UPDATE pool_counter SET held = 0 WHERE held = 1 AND ?1 IS NULL",
     [STMT_IDLE_LIST] =
         "SELECT id FROM container WHERE " IS_IDLE " AND (?2 IS NULL OR owner = ?2) "
         "AND (?3 = 0 OR status = 'running') ORDER BY last_used_at LIMIT ?4",

@@ -111,6 +111,41 @@ int store_container_delete(struct store *s, const char *id, struct error *err);
 /* Whether there is a row of this container, owned or in the pool. */
 int store_container_known(struct store *s, const char *id, bool *ret, struct error *err);
 
+/* Insert the pool's row as it stands; *ret false: its template and tier are held empty. */
+int store_pool_insert(struct store *s, const struct pool_entry *e, bool *ret, struct error *err);
+
+/* A `warming` one is ready; *ret false: it is to be drained, or gone. */
+int store_pool_ready(struct store *s, const char *id, bool *ret, struct error *err);
+
+/* Nobody gets it any more; *ret false: it is not in the pool, but claimed or gone. */
+int store_pool_drain_one(struct store *s, const char *id, bool *ret, struct error *err);
+
+/* Forget it. Missing is fine. */
+int store_pool_delete(struct store *s, const char *id, struct error *err);
+
+/* All of them, oldest first. *ret is an array of *ret_count that the caller frees. */
+int store_pool_list(struct store *s, struct pool_entry **ret, size_t *ret_count,
+                    struct error *err);
+
+/*
+ * Move the oldest ready one of c's template and tier that has this fingerprint from the pool to
+ * `container`, as the row @c with its id in c->id; *ret false: there is none. The request is counted
+ * as claimed or missed. Errors: as store_container_insert(); then the pool is as before.
+ */
+int store_pool_claim(struct store *s, const char *fingerprint, struct container *c, bool *ret,
+                     struct error *err);
+
+/* How many there are and were of this template and tier. */
+int store_pool_figures(struct store *s, const char *template_name, const char *tier,
+                       struct pool_figures *ret, struct error *err);
+
+/* Hold this template and tier empty, or not. */
+int store_pool_hold(struct store *s, const char *template_name, const char *tier, bool held,
+                    struct error *err);
+
+/* Hold none any more. */
+int store_pool_release(struct store *s, struct error *err);
+
 /*
  * The ids of at most @limit containers of @owner (NULL: everybody's) in which nothing runs and that
  * were last used or started at @before_ms or earlier, one-shots left out; with @running only those

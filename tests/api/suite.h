@@ -17,6 +17,9 @@ int suite_stream(void);
 int suite_output(void);
 int suite_background(void);
 int suite_kill(void);
+int suite_audit_admin(void);
+int suite_changes(void);
+int suite_export(void);
 int suite_errors(void);
 int suite_identity(void);
 int suite_limits(void);
@@ -27,5 +30,7 @@ int suite_processes(void);
 int suite_engine(void);
 int suite_cleanup(void);
 int suite_gpu(void);
+int suite_pool(void);
+int suite_pool_upkeep(void);
 
 #endif

@@ -283,6 +283,63 @@ specs_are_checked_again(void **state)
 }
 
 static void
+spoil_owner_none(struct engine_spec *s)
+{
+    s->owner[0] = '\0';
+}
+static void
+spoil_uid_pool(struct engine_spec *s)
+{
+    s->uid = 265535;
+}
+static void
+spoil_access_none(struct engine_spec *s)
+{
+    s->workspace_access = ACCESS_NONE;
+}
+
+/* What the pool has is nobody's, as the uid of nobody; it is given to somebody, as theirs. */
+static void
+the_pool_has_no_owner_and_others_do(void **state)
+{
+    static const struct {
+        const char *name;
+        enum broker_operation operation;
+        bool ownerless;
+        spoil_fn spoil;
+        enum error_code code;
+    } cases[] = {
+        {"warm", BROKER_WARM, true, spoil_nothing, ERR_DOCKER_DOWN},
+        {"warm with an owner", BROKER_WARM, true, spoil_owner, ERR_VALIDATION},
+        {"warm with a workspace", BROKER_WARM, true, spoil_workspace, ERR_VALIDATION},
+        {"warm as an owner's uid", BROKER_WARM, false, spoil_owner_none, ERR_VALIDATION},
+        {"warm of another image", BROKER_WARM, true, spoil_image, ERR_VALIDATION},
+        {"warm without a workspace's place", BROKER_WARM, true, spoil_access_none, ERR_VALIDATION},
+        {"create as the pool's uid", BROKER_CREATE, false, spoil_uid_pool, ERR_VALIDATION},
+        {"create without an owner", BROKER_CREATE, true, spoil_nothing, ERR_VALIDATION},
+        {"start as the pool's uid", BROKER_START, false, spoil_uid_pool, ERR_VALIDATION},
+        {"adopt", BROKER_ADOPT, false, spoil_nothing, ERR_DOCKER_DOWN},
+        {"adopt without an owner", BROKER_ADOPT, true, spoil_nothing, ERR_VALIDATION},
+        {"adopt as the pool's uid", BROKER_ADOPT, false, spoil_uid_pool, ERR_VALIDATION},
+        {"adopt into another's path", BROKER_ADOPT, false, spoil_workspace, ERR_VALIDATION},
+        {"adopt without a workspace", BROKER_ADOPT, false, spoil_access_none, ERR_VALIDATION},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct engine_spec spec = good_spec();
+
+        print_message("case %s\n", cases[i].name);
+        if (cases[i].ownerless) {
+            spec.owner[0] = spec.workspace[0] = '\0';
+            spec.uid = 265535;
+        }
+        cases[i].spoil(&spec);
+        assert_int_equal(ask(cases[i].operation, &spec, sizeof(spec)), cases[i].code);
+    }
+}
+
+static void
 rollbacks_are_checked_as_creations_are(void **state)
 {
     static const struct {
@@ -328,6 +385,10 @@ wrong_sizes_are_refused(void **state)
         {BROKER_REMOVE, CONTAINER_ID_SIZE, ERR_VALIDATION},
         {BROKER_LIST, 0, ERR_VALIDATION},
         {BROKER_STATS, 0, ERR_VALIDATION},
+        {BROKER_WARM, 1, ERR_VALIDATION},
+        {BROKER_ADOPT, 0, ERR_VALIDATION},
+        {BROKER_IMAGE_ID, 9, ERR_VALIDATION},
+        {BROKER_IMAGE_ID, IMAGE_SIZE, ERR_VALIDATION},
         {BROKER_STATS, CONTAINER_ID_SIZE + 1, ERR_VALIDATION},
         {BROKER_ROLLBACK, sizeof(struct broker_rollback_request), ERR_VALIDATION},
         {BROKER_ROLLBACK, sizeof(struct engine_spec), ERR_VALIDATION},
@@ -340,7 +401,7 @@ wrong_sizes_are_refused(void **state)
         {99, 0, ERR_VALIDATION},
         {BROKER_IMAGES, 0, ERR_VALIDATION},
         {BROKER_IMAGES, IMAGE_SIZE, ERR_VALIDATION},
-        {BROKER_ADOPT, 1, ERR_VALIDATION},
+        {BROKER_IMAGE_ADOPT, 1, ERR_VALIDATION},
         {BROKER_DISCARD, sizeof(struct engine_template), ERR_VALIDATION},
         {BROKER_STATS, sizeof(noise), -1},
     };
@@ -379,13 +440,13 @@ templates_are_checked_again(void **state)
         struct engine_template t;
         enum error_code code;
     } cases[] = {
-        {BROKER_ADOPT, {"good", "image:1"}, ERR_DOCKER_DOWN},
-        {BROKER_ADOPT, {"", "image:1"}, ERR_VALIDATION},
-        {BROKER_ADOPT, {"good", ""}, ERR_VALIDATION},
-        {BROKER_ADOPT, {"../x", "image:1"}, ERR_VALIDATION},
-        {BROKER_ADOPT, {"Good", "image:1"}, ERR_VALIDATION},
-        {BROKER_ADOPT, {"good", "a/../b"}, ERR_VALIDATION},
-        {BROKER_ADOPT, {"good", "a?b"}, ERR_VALIDATION},
+        {BROKER_IMAGE_ADOPT, {"good", "image:1"}, ERR_DOCKER_DOWN},
+        {BROKER_IMAGE_ADOPT, {"", "image:1"}, ERR_VALIDATION},
+        {BROKER_IMAGE_ADOPT, {"good", ""}, ERR_VALIDATION},
+        {BROKER_IMAGE_ADOPT, {"../x", "image:1"}, ERR_VALIDATION},
+        {BROKER_IMAGE_ADOPT, {"Good", "image:1"}, ERR_VALIDATION},
+        {BROKER_IMAGE_ADOPT, {"good", "a/../b"}, ERR_VALIDATION},
+        {BROKER_IMAGE_ADOPT, {"good", "a?b"}, ERR_VALIDATION},
         {BROKER_DISCARD, {"good", ""}, ERR_DOCKER_DOWN},
         {BROKER_DISCARD, {"", "image:1"}, ERR_VALIDATION},
     };
@@ -512,6 +573,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_an_engine_the_answer_says_so),
         cmocka_unit_test(specs_are_checked_again),
+        cmocka_unit_test(the_pool_has_no_owner_and_others_do),
         cmocka_unit_test(rollbacks_are_checked_as_creations_are),
         cmocka_unit_test(wrong_sizes_are_refused),
         cmocka_unit_test(templates_are_checked_again),

@@ -91,6 +91,7 @@ CREATE TABLE pool_counter (
     tier     TEXT NOT NULL,
     claimed  INTEGER NOT NULL DEFAULT 0,
     missed   INTEGER NOT NULL DEFAULT 0,
+    held     INTEGER NOT NULL DEFAULT 0 CHECK (held IN (0, 1)), -- drained, and not to be refilled
     PRIMARY KEY (template, tier)
 ) STRICT, WITHOUT ROWID;
 
