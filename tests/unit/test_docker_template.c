@@ -306,9 +306,11 @@ images_are_tagged_and_removed(void **state)
         {"DELETE /v1.41/images/used", 409, "{\"message\":\"in use\"}", FAKE_PLAIN},
         {"DELETE /v1.41/images/a:b?force=1", 200, "[]", FAKE_PLAIN},
         {"GET /v1.41/images/labelled/json", 200,
-         "{\"Config\":{\"Labels\":{\"a\":\"b\"}},\"RootFS\":{\"Layers\":[\"1\",\"2\"]}}",
+         "{\"Id\":\"1\",\"Config\":{\"Labels\":{\"a\":\"b\"}},\"RootFS\":{\"Layers\":[\"1\",\"2\"]}"
+         "}",
          FAKE_PLAIN},
-        {"GET /v1.41/images/bare/json", 200, "{\"Config\":{\"Labels\":null}}", FAKE_PLAIN},
+        {"GET /v1.41/images/bare/json", 200,
+         "{\"Id\":\"1\",\"Config\":{\"Labels\":null},\"RootFS\":{\"Layers\":[]}}", FAKE_PLAIN},
         {0},
     };
     _cleanup_(docker_freep) struct docker *d = new_client();
