@@ -101,6 +101,7 @@ const struct route pool_routes[] = {
      .path = "/pool",
      .role = ROLE_ADMIN,
      .handle = pool_get,
+     .answers = "200 Pool",
      .summary = "What is kept ready"},
     {.method = "POST",
      .path = "/pool/drain",
@@ -108,6 +109,8 @@ const struct route pool_routes[] = {
      .handle = pool_post_drain,
      .body = drain_fields,
      .body_size = sizeof(struct drain_body),
+     .answers = "200 PoolDrain",
+     .errors = "404, 502",
      .summary = "Remove what is kept ready"},
     {0},
 };

@@ -17,6 +17,7 @@ static const struct {
     int (*run)(void);
 } suites[] = {
     /* clang-format off */
+    {"seed", suite_seed},
     {"config", suite_config},
     {"status", suite_status},
     {"execute", suite_execute},

@@ -3,6 +3,7 @@
 #define TESTS_API_SUITE_H
 
 /* Run the group; returns the number of tests that failed. */
+int suite_seed(void);
 int suite_config(void);
 int suite_status(void);
 int suite_execute(void);
