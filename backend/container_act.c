@@ -60,7 +60,7 @@ container_act_create(struct backend *b, const struct caller *caller, const struc
 typedef int (*act_fn)(struct backend *b, const struct caller *caller, const char *id,
                       struct container *ret, struct error *err);
 
-/* Do it with @fn, and note it if the container is in another state, or started anew, after it. */
+/* Do it with @fn, and note it if it made a difference: a restart always does. */
 static int
 act(struct backend *b, const struct caller *caller, const char *id, act_fn fn,
     struct container *ret, struct error *err)
@@ -71,7 +71,7 @@ act(struct backend *b, const struct caller *caller, const char *id, act_fn fn,
     r = container_get(b, caller, id, &before, err);
     if (r == 0)
         r = fn(b, caller, id, &after, err);
-    if (r == 0 && (before.status != after.status || before.started_at_ms != after.started_at_ms))
+    if (r == 0 && (before.status != after.status || fn == container_restart))
         r = note(b, caller, &before, &after, err);
     container_done(&before);
     if (r < 0)

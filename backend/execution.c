@@ -12,6 +12,7 @@
 #include "backend/guest/guest.h"
 #include "backend/outcome.h"
 #include "backend/store/store.h"
+#include "backend/template.h"
 
 enum { PATH_SIZE = 4096, ATTEMPTS = 3, KILL_WAIT_MS = 5000, KILL_LOOK_MS = 20 };
 
@@ -257,7 +258,7 @@ execution_run(struct backend *b, const struct placement *where, const struct com
     struct container plan = {0};
     int r;
 
-    r = placement_plan(b->settings, where, &plan, err);
+    r = template_place(b, where, &plan, err);
     if (r < 0 && err->code != ERR_VALIDATION)
         note_refusal(b, where, command);
     if (r < 0)

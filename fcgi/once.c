@@ -6,7 +6,6 @@
 
 #include "backend/idempotency.h"
 #include "backend/log.h"
-#include "fcgi/response.h"
 #include "handlers/json.h"
 
 /* Answer with what was kept of the first answer. */

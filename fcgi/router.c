@@ -208,8 +208,8 @@ decode_body(const struct route *route, const struct incoming *in, struct decoded
     int r = 0;
 
     if (in->body_too_large)
-        return error_set(err, ERR_BODY_TOO_LARGE, "the body is larger than %d bytes",
-                         (int)BODY_MAX_BYTES);
+        return error_set(err, ERR_BODY_TOO_LARGE, "the body is larger than %zu bytes",
+                         route->body_max ? route->body_max : BODY_MAX_BYTES);
     if (!route->body && !route->body_raw)
         return refuse_body(in, err);
     if (in->body_len == 0)
@@ -325,6 +325,20 @@ serve(const struct route *const *tables, struct backend *b, const struct incomin
     return run_route(route, &req, in, a);
 }
 
+size_t
+router_body_max(const struct route *const *tables, const struct incoming *in)
+{
+    const struct route *route = NULL;
+    struct match m = {0};
+    char allowed[64];
+
+    if (in->path)
+        find_pattern(tables, in->path, &m);
+    if (m.pattern)
+        route = find_method(tables, m.pattern, in->method, allowed);
+    return route && route->body_max ? route->body_max : BODY_MAX_BYTES;
+}
+
 void
 router_serve(const struct route *const *tables, struct backend *b, const struct incoming *in,
              struct stream *stream, int peer_fd, struct answer *a)
@@ -344,5 +358,7 @@ void
 answer_done(struct answer *a)
 {
     json_decref(a->response.json);
+    free(a->response.text);
     a->response.json = NULL;
+    a->response.text = NULL;
 }

@@ -112,6 +112,8 @@ execution_replay(const struct request *req, struct response *res, struct error *
     events_init(&events, req);
     r = execution_recall(req->backend, &caller, req->nonce, req->peer_fd, &x, err);
     recall_first_answer(&x.entry);
+    if (r == 0 && !x.entry.background && events.stream)
+        events.observer.ended(&events, &x.entry, &x.output);
     r = execution_answer(&x, r, &events, res, err);
     execution_done(&x);
     return r;
@@ -158,6 +160,10 @@ const struct route execute_routes[] = {
      .replay = execution_replay,
      .body = execute_fields,
      .body_size = sizeof(struct execute_body),
+     .answers = "200 Execution, 202 Background",
+     .errors = "404 502",
+     .events = true,
+     .lines = true,
      .summary = "Run a command in a sandbox"},
     {0},
 };

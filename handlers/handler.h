@@ -65,6 +65,7 @@ struct request {
 struct response {
     int status;
     json_t *json;  /* owned; NULL for 204 */
+    char *text;    /* owned: text/plain instead of JSON */
     char etag[40]; /* with its quotes; "" for none */
 };
 
@@ -88,10 +89,19 @@ struct route {
     handler_fn replay;
     const struct field *body;  /* NULL: the operation takes no body, and one sent is refused */
     size_t body_size;          /* bytes of the body struct */
+    size_t body_max;           /* bytes a body may have; 0: BODY_MAX_BYTES of fcgi/request.h */
     bool body_raw;             /* the handler reads req->json itself (PUT config's merge patch) */
     const struct field *query; /* NULL: any query parameter is refused */
     size_t query_size;         /* bytes of the query struct */
-    const char *summary;       /* one line for the API's description */
+    /* For the API's description (handlers/openapi/): */
+    const char *summary; /* one line */
+    const char *doc;     /* what else there is to say; or NULL */
+    const char *answers; /* of success: statuses with the name of a schema in components.json, a media
+                            type, or nothing for no content: "201 Container, 200 Container", "204" */
+    const char *errors;  /* statuses beyond those that any operation of its kind may have: "502"; or
+                            NULL */
+    bool events;         /* EVENTS_TYPE, for those who accept it */
+    bool lines;          /* LINES_TYPE, likewise */
 };
 
 /* Every route of the API: a NULL-terminated array of tables. */
@@ -105,5 +115,8 @@ struct caller request_caller(const struct request *req);
  * Returns 0, or -EIO (ERR_INTERNAL) for a NULL.
  */
 int response_json(struct response *res, int status, json_t *json, struct error *err);
+
+/* Answer 200 with @text (UTF-8), which is taken, as plain text. Returns 0. */
+int response_text(struct response *res, char *text);
 
 #endif

@@ -17,6 +17,7 @@ static const struct {
     int (*run)(void);
 } suites[] = {
     /* clang-format off */
+    {"seed", suite_seed},
     {"config", suite_config},
     {"status", suite_status},
     {"execute", suite_execute},
@@ -26,11 +27,20 @@ static const struct {
     {"snapshots", suite_snapshots},
     {"snapshot-rules", suite_snapshot_rules},
     {"audit", suite_audit},
+    {"audit-admin", suite_audit_admin},
+    {"changes", suite_changes},
+    {"export", suite_export},
     {"cleanup", suite_cleanup},
     {"gpu", suite_gpu},
+    {"pool", suite_pool},
+    {"pool-upkeep", suite_pool_upkeep},
     {"errors", suite_errors},
     {"identity", suite_identity},
     {"limits", suite_limits},
+    {"templates", suite_templates},
+    {"builds", suite_builds},
+    {"pulls", suite_pulls},
+    {"idempotency", suite_idempotency},
     {"stream", suite_stream},
     {"output", suite_output},
     {"background", suite_background},

@@ -3,6 +3,7 @@
 #define TESTS_API_SUITE_H
 
 /* Run the group; returns the number of tests that failed. */
+int suite_seed(void);
 int suite_config(void);
 int suite_status(void);
 int suite_execute(void);
@@ -17,12 +18,21 @@ int suite_stream(void);
 int suite_output(void);
 int suite_background(void);
 int suite_kill(void);
+int suite_audit_admin(void);
+int suite_changes(void);
+int suite_export(void);
 int suite_errors(void);
 int suite_identity(void);
 int suite_limits(void);
+int suite_templates(void);
+int suite_builds(void);
+int suite_pulls(void);
+int suite_idempotency(void);
 int suite_processes(void);
 int suite_engine(void);
 int suite_cleanup(void);
 int suite_gpu(void);
+int suite_pool(void);
+int suite_pool_upkeep(void);
 
 #endif
