@@ -293,6 +293,20 @@ a_snapshot_is_of_one_moment_of_a_running_command(void **state)
     reply_done(&call.reply);
 }
 
+/* Name the mounts by where they are: the engine lists them in any order. */
+static void
+name_mounts(struct reply *r)
+{
+    json_t *named = json_object(), *mount;
+    size_t i;
+
+    json_array_foreach(at(r, "Mounts"), i, mount)
+    {
+        json_object_set(named, json_string_value(json_object_get(mount, "Destination")), mount);
+    }
+    json_object_set_new(r->json, "Mounts", named);
+}
+
 /* How the engine describes the test's container. The caller frees it. */
 static struct reply
 inspect(void)
@@ -304,6 +318,7 @@ inspect(void)
     snprintf(path, sizeof(path), "/containers/%s/json", name);
     r = host_engine("GET", path, NULL);
     assert_status(&r, 200);
+    name_mounts(&r);
     return r;
 }
 
