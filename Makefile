@@ -44,6 +44,10 @@ THREADED  := $(addprefix $(BUILD)/tests/test_,pool fastcgi settings store shared
 TIDY_FILES = $(filter %.c,$(C_FILES))
 C_FILES   := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 
+# `make V=1` shows whole commands.
+Q    := $(if $(V),,@)
+show  = @echo "  $(1) $@"
+
 .DELETE_ON_ERROR:
 .PHONY: all help deps run up down test unit api readme bench asan tsan threads tidy format clean
 
@@ -53,36 +57,45 @@ help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BUILD)/sandboxd: $(BUILD)/fcgi/main.o $(OBJ)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call show,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/sandbox-guest: $(GUEST_OBJ)
-	$(MUSL_CC) $(GUEST_CFLAGS) $(GUEST_LDFLAGS) -o $@ $(GUEST_START) $^ $(GUEST_END)
+	$(call show,LD)
+	$(Q)$(MUSL_CC) $(GUEST_CFLAGS) $(GUEST_LDFLAGS) -o $@ $(GUEST_START) $^ $(GUEST_END)
 
 $(BUILD)/musl/%.o: %.c
 	@mkdir -p $(@D)
-	$(MUSL_CC) $(GUEST_CFLAGS) -ffunction-sections -MMD -MP -c -o $@ $<
+	$(call show,CC)
+	$(Q)$(MUSL_CC) $(GUEST_CFLAGS) -ffunction-sections -MMD -MP -c -o $@ $<
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call show,CC)
+	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/%.o: %.S $(wildcard backend/store/migrations/*.sql handlers/openapi/*.json)
 	@mkdir -p $(@D)
-	$(CC) -I. -c -o $@ $<
+	$(call show,AS)
+	$(Q)$(CC) -I. -c -o $@ $<
 
 $(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(UNIT_OBJ) $(OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(call show,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
 $(BUILD)/tests/nvml-double.so: tests/doubles/nvml.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) -O2 -fPIC -shared -o $@ $<
+	$(call show,LD)
+	$(Q)$(CC) $(BASE) -O2 -fPIC -shared -o $@ $<
 
 $(BUILD)/tests/api-tests: $(API_OBJ) $(OBJ) | $(BUILD)/tests/nvml-double.so
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(call show,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
 $(BUILD)/tests/bench/bench: $(BENCH_OBJ) $(OBJ)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call show,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 -include $(BUILD)/fcgi/main.d $(OBJ:.o=.d) $(GUEST_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(API_OBJ:.o=.d)
 -include $(BENCH_OBJ:.o=.d) $(UNIT:$(BUILD)/tests/%=$(BUILD)/tests/unit/%.d)
