@@ -37,9 +37,10 @@ GUEST_SRC := $(wildcard backend/guest/inside/*.c)
 OBJ       := $(SRC:%.c=$(BUILD)/%.o) $(SRC_S:%.S=$(BUILD)/%.o)
 GUEST_OBJ := $(GUEST_SRC:%.c=$(BUILD)/musl/%.o)
 UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+UNIT_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit/*.c)))
 API_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/api/*.c))
 BENCH_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/*.c))
-THREADED  := $(addprefix $(BUILD)/tests/test_,pool fastcgi settings store shared)
+THREADED  := $(addprefix $(BUILD)/tests/test_,pool fastcgi settings store shared turns)
 TIDY_FILES = $(filter %.c,$(C_FILES))
 C_FILES   := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 
@@ -69,7 +70,7 @@ $(BUILD)/%.o: %.S $(wildcard backend/store/migrations/*.sql)
 	@mkdir -p $(@D)
 	$(CC) -I. -c -o $@ $<
 
-$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(OBJ)
+$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(UNIT_OBJ) $(OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
@@ -83,7 +84,8 @@ $(BUILD)/tests/api-tests: $(API_OBJ) $(OBJ) | $(BUILD)/tests/nvml-double.so
 $(BUILD)/tests/bench/bench: $(BENCH_OBJ) $(OBJ)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
--include $(BUILD)/fcgi/main.d $(OBJ:.o=.d) $(GUEST_OBJ:.o=.d) $(API_OBJ:.o=.d) $(BENCH_OBJ:.o=.d) $(UNIT:$(BUILD)/tests/%=$(BUILD)/tests/unit/%.d)
+-include $(BUILD)/fcgi/main.d $(OBJ:.o=.d) $(GUEST_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(API_OBJ:.o=.d)
+-include $(BENCH_OBJ:.o=.d) $(UNIT:$(BUILD)/tests/%=$(BUILD)/tests/unit/%.d)
 
 # `deps` comes before the build, and the build is a make of its own: what pkg-config answers is read
 # when the Makefile is, before the packages are there.

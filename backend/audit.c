@@ -1,6 +1,7 @@
 /* Reading the audit log: see audit.h. */
 #include "backend/audit.h"
 
+#include "backend/background.h"
 #include "backend/list.h"
 #include "backend/store/store.h"
 
@@ -42,23 +43,25 @@ int
 audit_get(struct backend *b, const struct caller *caller, const char *id, struct audit_entry *ret,
           struct error *err)
 {
+    struct audit_entry e = {0};
     struct store *store = NULL;
     int r = backend_store(b, &store, err);
 
-    return r < 0 ? r : store_audit_get(store, id, caller_owner(caller), ret, err);
-}
-
-int
-audit_output(struct backend *b, const struct caller *caller, const char *id,
-             struct audit_entry *ret_entry, struct audit_output *ret, struct error *err)
-{
-    int r = audit_get(b, caller, id, ret_entry, err);
-
-    if (r == 0) {
-        r = store_audit_output(b->store, ret_entry->seq, ret, err);
-        if (r < 0)
-            audit_entry_done(ret_entry);
+    if (r == 0)
+        r = store_audit_get(store, id, caller_owner(caller), &e, err);
+    if (r < 0)
+        return r;
+    if (e.background && e.status == AUDIT_RUNNING) {
+        r = background_collect(b, &e, err);
+        if (r == 1) {
+            audit_entry_done(&e);
+            r = store_audit_get(store, id, caller_owner(caller), &e, err);
+        }
     }
+    if (r < 0)
+        audit_entry_done(&e);
+    else
+        *ret = e;
     return r;
 }
 

@@ -20,13 +20,10 @@ void audit_page_done(struct audit_page *page);
 int audit_list(struct backend *b, const struct caller *caller, const struct audit_filter *filter,
                struct audit_page *ret, struct error *err);
 
-/* One entry. Caller: audit_entry_done(). Errors: ERR_NOT_FOUND. */
+/* One entry as it stands now: what has ended in the background is so recorded first. Caller:
+ * audit_entry_done(). Errors: ERR_NOT_FOUND. */
 int audit_get(struct backend *b, const struct caller *caller, const char *id,
               struct audit_entry *ret, struct error *err);
-
-/* An entry and its kept output. Caller: audit_entry_done(), audit_output_done(). */
-int audit_output(struct backend *b, const struct caller *caller, const char *id,
-                 struct audit_entry *ret_entry, struct audit_output *ret, struct error *err);
 
 /* Figures over the executions that @caller may see, of filter->owner (NULL: of all) from since_ms
  * until until_ms. Caller: audit_summary_done(). */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/background.h"
 #include "backend/gpu.h"
 #include "backend/store/store.h"
 
@@ -49,7 +50,9 @@ bring_up(struct backend *b, struct store *store, const struct container *c, stru
 
     if (r == -ENOENT) {
         error_clear(err);
-        r = engine_create(b->engine, &spec, err);
+        r = background_lost(b, c->id, err);
+        if (r == 0)
+            r = engine_create(b->engine, &spec, err);
     }
     return r < 0 ? r : store_container_status(store, c->id, CONTAINER_RUNNING, time_now_ms(), err);
 }
@@ -243,16 +246,25 @@ container_get(struct backend *b, const struct caller *caller, const char *id, st
 
 enum change { CHANGE_START, CHANGE_STOP, CHANGE_RESTART };
 
+/* Stop it in the engine, and record what this ended. Its row stays as it is. */
 static int
-stop_engine(struct backend *b, struct store *store, const struct container *c, struct error *err)
+stop_engine(struct backend *b, const char *id, struct error *err)
 {
-    int r = engine_stop(b->engine, c->id, err);
+    int r = engine_stop(b->engine, id, err);
 
     if (r == -ENOENT) {
         error_clear(err); /* gone from the engine: it does not run */
         r = 0;
     }
-    return r < 0 ? r : store_container_status(store, c->id, CONTAINER_STOPPED, time_now_ms(), err);
+    return r < 0 ? r : background_end(b, id, err);
+}
+
+static int
+stop(struct backend *b, struct store *store, const char *id, struct error *err)
+{
+    int r = stop_engine(b, id, err);
+
+    return r < 0 ? r : store_container_status(store, id, CONTAINER_STOPPED, time_now_ms(), err);
 }
 
 /* Change the state of a container under its lock, and read how it is then. */
@@ -274,7 +286,7 @@ change_state(struct backend *b, const struct caller *caller, const char *id, enu
     if (r == 0)
         r = container_get(b, caller, id, &c, err);
     if (r == 0 && change != CHANGE_START)
-        r = stop_engine(b, store, &c, err);
+        r = stop(b, store, id, err);
     if (r == 0 && change != CHANGE_STOP)
         r = bring_up(b, store, &c, err);
     container_done(&c);
@@ -291,7 +303,7 @@ container_roll_back(struct backend *b, const struct container *c, const char *sn
 
     r = backend_store(b, &store, err);
     if (r == 0)
-        r = stop_engine(b, store, c, err);
+        r = stop(b, store, c->id, err);
     if (r < 0)
         return r;
     r = engine_rollback(b->engine, &spec, snapshot_id, err);
@@ -349,6 +361,10 @@ container_discard(struct backend *b, const char *id, struct error *err)
         r = container_lock(b, id, &lock, err);
     if (r == 0)
         r = store_container_removing(store, id, err);
+    if (r == 0)
+        r = background_runs(b, id, err);
+    if (r == 1) /* what it wrote goes with the container */
+        r = stop_engine(b, id, err);
     if (r == 0)
         r = engine_remove(b->engine, id, err);
     if (r == 0)

@@ -4,13 +4,16 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
+#include "backend/audit.h"
 #include "backend/capture.h"
+#include "backend/guest/control.h"
 #include "backend/guest/guest.h"
 #include "backend/outcome.h"
 #include "backend/store/store.h"
 
-enum { PATH_SIZE = 4096, ACQUIRE_ATTEMPTS = 2 };
+enum { PATH_SIZE = 4096, ACQUIRE_ATTEMPTS = 2, KILL_WAIT_MS = 5000, KILL_LOOK_MS = 20 };
 
 void
 execution_done(struct execution *x)
@@ -306,4 +309,46 @@ execution_run_in(struct backend *b, const struct caller *caller, const char *id,
         r = run(b, &c, command, fd, ret, err);
     container_done(&c);
     return r;
+}
+
+/* Have the guest kill the execution. One that it does not know may be on its way, or just over. */
+static int
+ask_to_kill(struct backend *b, const struct audit_entry *e, bool *ret_asked, struct error *err)
+{
+    char directory[PATH_SIZE];
+    int r;
+
+    container_guest_directory(b, e->container_id, directory, sizeof(directory));
+    r = guest_kill(directory, id_audit_number(e->id), err);
+    *ret_asked = r == 0;
+    if (r != -ENOENT)
+        return r;
+    error_clear(err);
+    return 0;
+}
+
+int
+execution_kill(struct backend *b, const struct caller *caller, const char *id,
+               struct audit_entry *ret, struct error *err)
+{
+    const struct timespec pause = {.tv_nsec = KILL_LOOK_MS * 1000000L};
+    int64_t until_ms = time_monotonic_ms() + KILL_WAIT_MS;
+    bool asked = false;
+    int r;
+
+    for (;;) {
+        r = audit_get(b, caller, id, ret, err);
+        if (r < 0)
+            return r;
+        if (ret->kind != AUDIT_EXECUTION)
+            r = error_set(err, ERR_CONFLICT, "the entry is of no execution");
+        else if (ret->status != AUDIT_RUNNING || time_monotonic_ms() >= until_ms)
+            return 0;
+        else if (!asked)
+            r = ask_to_kill(b, ret, &asked, err);
+        audit_entry_done(ret);
+        if (r < 0)
+            return r;
+        nanosleep(&pause, NULL); /* its end comes from another process, by way of the database */
+    }
 }

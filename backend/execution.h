@@ -38,4 +38,13 @@ int execution_run(struct backend *b, const struct placement *where, const struct
 int execution_run_in(struct backend *b, const struct caller *caller, const char *id,
                      const struct command *command, struct execution *ret, struct error *err);
 
+/*
+ * End the running execution @id, whichever worker runs it and also in the background, and wait a
+ * few seconds until its entry says so. *ret is the entry then, as it is of one that had ended
+ * before. Caller: audit_entry_done(). Errors: ERR_NOT_FOUND, ERR_CONFLICT (the entry is of no
+ * execution), and those of guest_kill().
+ */
+int execution_kill(struct backend *b, const struct caller *caller, const char *id,
+                   struct audit_entry *ret, struct error *err);
+
 #endif

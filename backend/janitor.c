@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "backend/background.h"
 #include "backend/container.h"
 #include "backend/engine.h"
 #include "backend/idle.h"
@@ -16,7 +17,7 @@
 #include "backend/store/store.h"
 
 enum {
-    TICK_SECONDS = 1, /* how often the WAL is looked at */
+    TICK_SECONDS = 1, /* how often the WAL and the background are looked at */
     PASS_SECONDS = 60,
     DOWN_SECONDS = 5, /* until the next look for an engine that is down */
     AUDIT_BATCH = 100
@@ -36,7 +37,8 @@ struct pass {
     size_t snapshot_count;
 };
 
-/* Close the audit rows of executions whose worker has died: nobody else will. */
+/* Close the audit rows of executions whose worker has died: nobody else will. Those in the
+ * background go on without. */
 static int
 interrupt_orphans(struct pass *p, struct error *err)
 {
@@ -53,7 +55,7 @@ interrupt_orphans(struct pass *p, struct error *err)
             struct audit_entry *e = &list[i];
 
             filter.before = e->seq;
-            if (shared_worker_alive(shared, e->worker))
+            if (e->background || shared_worker_alive(shared, e->worker))
                 continue;
             e->status = AUDIT_INTERRUPTED;
             e->finished_at_ms = time_now_ms();
@@ -97,22 +99,38 @@ remove_strays(struct pass *p, struct error *err)
 }
 
 /* Whether a row is of a work that nobody goes on with. */
-static bool
-abandoned(const struct pass *p, const struct container *c)
+static int
+abandoned(const struct pass *p, const struct container *c, bool *ret, struct error *err)
 {
-    if (c->status == CONTAINER_REMOVING)
-        return true;
-    return (c->status == CONTAINER_CREATING || c->one_shot) &&
-           !shared_worker_alive(p->backend->context->shared, c->worker);
+    int r = 0;
+
+    *ret = c->status == CONTAINER_REMOVING ||
+           ((c->status == CONTAINER_CREATING || c->one_shot) &&
+            !shared_worker_alive(p->backend->context->shared, c->worker));
+    if (*ret && c->status != CONTAINER_REMOVING)
+        r = background_runs(p->backend, c->id, err); /* that needs no worker */
+    if (r > 0)
+        *ret = false;
+    return r < 0 ? r : 0;
 }
 
-/* The row says `running`: where the engine says otherwise, believe it. */
+/* The row says `running`, the engine says otherwise: look again under the lock, and believe the
+ * engine. */
 static int
-believe_engine(struct pass *p, const struct container *c, struct error *err)
+settle(struct pass *p, const struct container *c, struct error *err)
 {
+    _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
     struct engine_container now = {0};
-    int r = engine_inspect(p->backend->engine, c->id, &now, err);
+    struct container row = {0};
+    int r;
 
+    r = shared_lock(p->backend->context->shared, SHARED_LOCK_CONTAINER, c->id, 1000, &lock, err);
+    if (r == 0)
+        r = store_container_get(p->store, c->id, &row, err);
+    container_done(&row);
+    if (r < 0 || row.status != CONTAINER_RUNNING)
+        return r;
+    r = engine_inspect(p->backend->engine, c->id, &now, err);
     if (r == -ENOENT) {
         error_clear(err);
         log_info("container %s is gone from the engine", c->id);
@@ -122,25 +140,6 @@ believe_engine(struct pass *p, const struct container *c, struct error *err)
         return r;
     log_info("container %s has stopped by itself", c->id);
     return store_container_status(p->store, c->id, CONTAINER_STOPPED, 0, err);
-}
-
-/* Row and engine do not agree whether the container runs: look again under the lock. */
-static int
-settle(struct pass *p, const struct container *c, struct error *err)
-{
-    _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
-    struct container row = {0};
-    int r;
-
-    r = shared_lock(p->backend->context->shared, SHARED_LOCK_CONTAINER, c->id, 1000, &lock, err);
-    if (r == 0)
-        r = store_container_get(p->store, c->id, &row, err);
-    container_done(&row);
-    if (r < 0)
-        return r;
-    if (row.status == CONTAINER_STOPPED) /* whoever started it has died before it was noted */
-        return engine_stop(p->backend->engine, c->id, err);
-    return row.status == CONTAINER_RUNNING ? believe_engine(p, c, err) : 0;
 }
 
 /* Where the storage driver has no limit of its own, a container over its disk limit is stopped. */
@@ -161,14 +160,14 @@ watch_disk(struct pass *p, const struct container *c, const struct engine_contai
     return r;
 }
 
-/* Whether the row says that the container runs, and the engine that it does not, or the other way
- * round. */
-static bool
-disagree(const struct container *c, const struct engine_container *e)
+/* A guest that does not answer keeps its spools; it is not the pass that this should end. */
+static void
+tidy_spools(struct pass *p, const struct container *c)
 {
-    bool runs = e && e->running;
+    struct error err = {0};
 
-    return (c->status == CONTAINER_RUNNING && !runs) || (c->status == CONTAINER_STOPPED && runs);
+    if (background_tidy(p->backend, c->id, &err) < 0)
+        log_debug("spools of container %s stay: %s (%s)", c->id, err.msg, err.detail);
 }
 
 static int
@@ -179,13 +178,18 @@ tend_rows(struct pass *p, struct error *err)
     for (size_t i = 0; r == 0 && i < p->row_count; i++) {
         const struct container *c = &p->rows[i];
         const struct engine_container *e = find(p, c->id);
+        bool nobodys = false;
 
-        if (abandoned(p, c)) {
+        r = abandoned(p, c, &nobodys, err);
+        if (r < 0)
+            break;
+        if (nobodys) {
             r = container_discard(p->backend, c->id, err);
             log_info("container %s was abandoned and is removed", c->id);
-        } else if (disagree(c, e)) {
+        } else if (c->status == CONTAINER_RUNNING && (!e || !e->running)) {
             r = settle(p, c, err);
         } else if (c->status == CONTAINER_RUNNING) {
+            tidy_spools(p, c);
             r = watch_disk(p, c, e, err);
         } else if (c->status == CONTAINER_STOPPED && e && e->running) {
             r = idle_finish_stop(p->backend, c->id, err);
@@ -338,6 +342,9 @@ run(struct backend *b, const sigset_t *signals)
             report(&err, &down);
             next_ms = time_monotonic_ms() + (down ? DOWN_SECONDS : PASS_SECONDS) * INT64_C(1000);
         }
+        error_clear(&err);
+        if (background_tend(b, &err) < 0 && err.code != ERR_DOCKER_DOWN)
+            log_warn("janitor: %s (%s)", err.msg, err.detail);
         error_clear(&err);
         if (tend_wal(b, &err) < 0)
             log_warn("janitor: %s (%s)", err.msg, err.detail);

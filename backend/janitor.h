@@ -1,7 +1,8 @@
 /*
  * The janitor: compares what the database says with what there is, at start, every minute and when
  * it is nudged (SIGUSR2), and finishes or undoes what a crash left half-done. It also checkpoints
- * the WAL and watches the disk use of containers where Docker cannot limit it.
+ * the WAL, collects what has ended in the background, and watches the disk use of containers where
+ * Docker cannot limit it.
  */
 #ifndef BACKEND_JANITOR_H
 #define BACKEND_JANITOR_H

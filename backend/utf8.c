@@ -49,7 +49,7 @@ utf8_trim_start(const char *text, size_t len)
     return n < UTF8_MAX ? n : 0; /* four in a row are no text at all: keep them */
 }
 
-size_t
+void
 utf8_mend(char *text, size_t *len, size_t *head)
 {
     size_t tail = *len - *head;
@@ -59,5 +59,4 @@ utf8_mend(char *text, size_t *len, size_t *head)
     memmove(text + whole, text + *head + cut, tail - cut);
     *head = whole;
     *len = whole + tail - cut;
-    return cut;
 }

@@ -15,8 +15,8 @@ size_t utf8_trim_start(const char *text, size_t len);
 
 /*
  * @text of *@len bytes is a head of *@head bytes and a tail that did not follow it: drop from both
- * sides of the cut what it broke, so that text stays text. Returns how many bytes the tail lost.
+ * sides of the cut what it broke, so that text stays text.
  */
-size_t utf8_mend(char *text, size_t *len, size_t *head);
+void utf8_mend(char *text, size_t *len, size_t *head);
 
 #endif

@@ -136,36 +136,6 @@ audit_get_one(const struct request *req, struct response *res, struct error *err
     return r;
 }
 
-/*
- * GET audit/{id}/output - what the execution wrote, up to the cap.
- *
- * 200     {id, stdout, stderr, stdout_bytes, stderr_bytes, stdout_truncated, stderr_truncated,
- * encoding} errors  not_found
- */
-static int
-audit_get_output(const struct request *req, struct response *res, struct error *err)
-{
-    const struct caller caller = request_caller(req);
-    struct audit_entry e = {0};
-    struct audit_output o = {0};
-    json_t *json;
-    int r = audit_output(req->backend, &caller, req->params[0], &e, &o, err);
-
-    if (r < 0)
-        return r;
-    json = json_pack("{s:s, s:I, s:I, s:b, s:b}", "id", e.id, "stdout_bytes",
-                     (json_int_t)e.stdout_bytes, "stderr_bytes", (json_int_t)e.stderr_bytes,
-                     "stdout_truncated", o.out_truncated, "stderr_truncated", o.errout_truncated);
-    if (json && json_set_output(json, &o) < 0) {
-        json_decref(json);
-        json = NULL;
-    }
-    r = response_json(res, 200, json, err);
-    audit_entry_done(&e);
-    audit_output_done(&o);
-    return r;
-}
-
 const struct route audit_routes[] = {
     {.method = "GET",
      .path = "/audit",
@@ -179,10 +149,5 @@ const struct route audit_routes[] = {
      .role = ROLE_VIEWER,
      .handle = audit_get_one,
      .summary = "One audit entry"},
-    {.method = "GET",
-     .path = "/audit/{id}/output",
-     .role = ROLE_VIEWER,
-     .handle = audit_get_output,
-     .summary = "What an execution wrote"},
     {0},
 };

@@ -11,6 +11,8 @@ const struct route *const route_tables[] = {
     snapshot_routes,
     gpu_routes,
     audit_routes,
+    follow_routes,
+
     audit_admin_routes,
     NULL,
 };

@@ -14,6 +14,7 @@ extern const struct route cleanup_routes[];
 extern const struct route gpu_routes[];
 extern const struct route snapshot_routes[];
 extern const struct route audit_routes[];
+extern const struct route follow_routes[];
 extern const struct route audit_admin_routes[];
 
 #endif

@@ -114,6 +114,18 @@ tell_quiet(struct conversation *c)
     reset_quiet(c);
 }
 
+/* A sink may be slow: the time that it takes is not the guest's. */
+static void
+tell_output(struct conversation *c, const struct guest_sink *sink, enum guest_stream stream,
+            const char *data, size_t len)
+{
+    int64_t before_ms = now_ms();
+    int answer = sink->output(sink->arg, stream, data, len);
+
+    c->limit_ms += now_ms() - before_ms;
+    heed(c, answer);
+}
+
 int
 conversation_output(struct conversation *c, enum guest_stream stream, const char *data, size_t len,
                     struct error *err)
@@ -124,7 +136,7 @@ conversation_output(struct conversation *c, enum guest_stream stream, const char
     if (r < 0)
         return guest_bad_errno(err, -r, "keeping output");
     if (sink && sink->output)
-        heed(c, sink->output(sink->arg, stream, data, len));
+        tell_output(c, sink, stream, data, len);
     return 0;
 }
 

@@ -200,6 +200,9 @@ guest_detach(int fd, const struct guest_command *command, size_t cap, struct cap
     r = conversation_hold(&c, err);
     if (r < 0)
         return r;
-    *ret_ended = c.frame.type == GUEST_FRAME_FAILED;
-    return *ret_ended ? take_failure(&c, command, ret, err) : 0;
+    if (c.frame.type == GUEST_FRAME_FAILED)
+        r = take_failure(&c, command, ret, err);
+    if (r == 0)
+        *ret_ended = c.frame.type == GUEST_FRAME_FAILED;
+    return r;
 }

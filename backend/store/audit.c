@@ -50,7 +50,8 @@ store_audit_begin(struct store *s, const struct audit_entry *e, struct error *er
     _cleanup_(store_tx_done) struct store_tx tx = {0};
     int r;
 
-    r = store_tx_begin(s, false, &tx, err);
+    /* Of one in the background, the client is told now. */
+    r = store_tx_begin(s, e->background, &tx, err);
     if (r == 0)
         r = insert(s, e, err);
     return r < 0 ? r : store_tx_commit(&tx, err);
@@ -258,6 +259,42 @@ store_audit_list(struct store *s, const struct audit_filter *filter, struct audi
     if (r == 0)
         *ret = list;
     return r;
+}
+
+int
+store_background_running(struct store *s, const char *container_id, int64_t after, int64_t limit,
+                         struct audit_entry **ret, size_t *ret_count, struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_BACKGROUND_RUNNING, err);
+    void *list = NULL;
+    int r;
+
+    if (!st)
+        return -EIO;
+    stmt_bind_text(st, 1, container_id);
+    sqlite3_bind_int64(st, 2, after);
+    sqlite3_bind_int64(st, 3, limit);
+    r = stmt_read_all(s, st, &audit_rows, &list, ret_count, err);
+    if (r == 0)
+        *ret = list;
+    return r;
+}
+
+int
+store_background_spent(struct store *s, char ret_id[CONTAINER_ID_SIZE], struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_BACKGROUND_SPENT, err);
+    int rc;
+
+    if (!st)
+        return -EIO;
+    rc = sqlite3_step(st);
+    if (rc == SQLITE_DONE)
+        return error_set(err, ERR_NOT_FOUND, "there is no such container");
+    if (rc != SQLITE_ROW)
+        return store_fail(s, err);
+    column_copy(st, 0, ret_id, CONTAINER_ID_SIZE);
+    return 0;
 }
 
 void

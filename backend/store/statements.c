@@ -146,6 +146,14 @@ const char *const statement_sql[STMT_COUNT] = {
         "AND (?5 IS NULL OR tier = ?5 COLLATE NOCASE) AND (?6 IS NULL OR status = ?6) "
         "AND (?7 IS NULL OR kind = ?7) AND (?8 = 0 OR started_at >= ?8) "
         "AND (?9 = 0 OR started_at < ?9) AND (?10 = 0 OR seq < ?10) ORDER BY seq DESC LIMIT ?11",
+    [STMT_BACKGROUND_RUNNING] =
+        "SELECT " AUDIT_COLUMNS " FROM audit WHERE background = 1 AND status = 'running' "
+        "AND (?1 IS NULL OR container_id = ?1) AND seq > ?2 ORDER BY seq LIMIT ?3",
+    [STMT_BACKGROUND_SPENT] =
+        "SELECT id FROM container c WHERE one_shot = 1 AND status <> 'removing' "
+        "AND EXISTS (SELECT 1 FROM audit WHERE container_id = c.id AND background = 1) "
+        "AND NOT EXISTS (SELECT 1 FROM audit WHERE container_id = c.id AND status = 'running') "
+        "LIMIT 1",
     [STMT_OUTPUT_ADD] =
         "INSERT INTO output (audit_seq, stdout, stderr, stdout_truncated, stderr_truncated, "
         "stdout_head, stderr_head) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",

@@ -156,7 +156,7 @@ int store_snapshot_delete(struct store *s, const char *id, struct error *err);
 int store_counts(struct store *s, const char *owner, int64_t since_ms, struct counts *ret,
                  struct error *err);
 
-/* Write the intent: an entry that is `running`. Not synced. */
+/* Write the intent: an entry that is `running`. Synced only for one in the background. */
 int store_audit_begin(struct store *s, const struct audit_entry *e, struct error *err);
 
 /*
@@ -181,6 +181,18 @@ int store_audit_get(struct store *s, const char *id, const char *owner, struct a
 int store_audit_list(struct store *s, const struct audit_filter *filter, struct audit_entry **ret,
                      size_t *ret_count, struct error *err);
 void store_audit_list_free(struct audit_entry *list, size_t count);
+
+/*
+ * The executions that run in the background, oldest first: those of @container_id (NULL: of all),
+ * with a seq above @after, at most @limit. *ret is as of store_audit_list().
+ */
+int store_background_running(struct store *s, const char *container_id, int64_t after,
+                             int64_t limit, struct audit_entry **ret, size_t *ret_count,
+                             struct error *err);
+
+/* A one-shot container whose execution in the background has ended. Errors: ERR_NOT_FOUND: there is
+ * none (any more). */
+int store_background_spent(struct store *s, char ret_id[CONTAINER_ID_SIZE], struct error *err);
 
 /* The output kept for the entry with this seq; empty if there is none. Caller: audit_output_done().
  */

@@ -23,6 +23,8 @@ static const struct {
     {"containers", suite_containers},
     {"container-lists", suite_container_lists},
     {"scopes", suite_scopes},
+    {"snapshots", suite_snapshots},
+    {"snapshot-rules", suite_snapshot_rules},
     {"audit", suite_audit},
     {"audit-admin", suite_audit_admin},
     {"changes", suite_changes},
@@ -32,7 +34,11 @@ static const struct {
     {"errors", suite_errors},
     {"identity", suite_identity},
     {"limits", suite_limits},
+    {"stream", suite_stream},
+    {"output", suite_output},
+    {"background", suite_background},
     {"processes", suite_processes},
+    {"snapshot-crashes", suite_snapshot_crashes},
     {"engine", suite_engine},
     /* clang-format on */
 };

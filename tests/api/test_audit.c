@@ -195,8 +195,9 @@ output_is_what_execute_returned(void **state)
 
         assert_status(&r, 200);
         o = fetch(ALICE, "/audit/%s/output", text_at(&r, "id"));
-        assert_members(o.json, "id stdout stderr stdout_bytes stderr_bytes stdout_truncated "
-                               "stderr_truncated encoding");
+        assert_members(o.json, "id status stdout stderr stdout_bytes stderr_bytes stdout_truncated "
+                               "stderr_truncated encoding stdout_from stdout_next stderr_from "
+                               "stderr_next");
         for (size_t k = 0; k < ARRAY_LEN(members); k++)
             if (!json_equal(at(&r, members[k]), at(&o, members[k])))
                 fail_msg("%s of %s differs", members[k], bodies[i]);

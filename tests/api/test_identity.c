@@ -285,6 +285,7 @@ static const struct {
     {"POST", "/containers/", "/exec", "{\"command\": \"id\", \"timeout_seconds\": 9999}", true},
     {"GET", "/audit/", "", NULL, false},
     {"GET", "/audit/", "/output", NULL, false},
+    {"POST", "/audit/", "/kill", NULL, false},
 };
 
 static void

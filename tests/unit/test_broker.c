@@ -280,6 +280,36 @@ specs_are_checked_again(void **state)
 }
 
 static void
+rollbacks_are_checked_as_creations_are(void **state)
+{
+    static const struct {
+        const char *name, *snapshot_id;
+        spoil_fn spoil;
+        enum error_code code;
+    } cases[] = {
+        {"good", "snapshot_0123456789ab", spoil_nothing, ERR_DOCKER_DOWN},
+        {"image of no template", "snapshot_0123456789ab", spoil_image, ERR_DOCKER_DOWN},
+        {"runtime of no tier", "snapshot_0123456789ab", spoil_runtime, ERR_VALIDATION},
+        {"id is a path", "snapshot_0123456789ab", spoil_id, ERR_VALIDATION},
+        {"uid 0", "snapshot_0123456789ab", spoil_uid_root, ERR_VALIDATION},
+        {"no processes", "snapshot_0123456789ab", spoil_pids, ERR_VALIDATION},
+        {"snapshot is a tag", "latest", spoil_nothing, ERR_VALIDATION},
+        {"snapshot is a path", "snapshot_../../6789ab", spoil_nothing, ERR_VALIDATION},
+        {"snapshot is a container", "container_0123456789a", spoil_nothing, ERR_VALIDATION},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct broker_rollback_request q = {.spec = good_spec()};
+
+        print_message("case %s\n", cases[i].name);
+        cases[i].spoil(&q.spec);
+        snprintf(q.snapshot_id, sizeof(q.snapshot_id), "%s", cases[i].snapshot_id);
+        assert_int_equal(ask(BROKER_ROLLBACK, &q, sizeof(q)), cases[i].code);
+    }
+}
+
+static void
 wrong_sizes_are_refused(void **state)
 {
     static char noise[BROKER_REQUEST_MAX + 4096];
@@ -296,6 +326,13 @@ wrong_sizes_are_refused(void **state)
         {BROKER_LIST, 0, ERR_VALIDATION},
         {BROKER_STATS, 0, ERR_VALIDATION},
         {BROKER_STATS, CONTAINER_ID_SIZE + 1, ERR_VALIDATION},
+        {BROKER_ROLLBACK, sizeof(struct broker_rollback_request), ERR_VALIDATION},
+        {BROKER_ROLLBACK, sizeof(struct engine_spec), ERR_VALIDATION},
+        {BROKER_SNAPSHOT_CREATE, sizeof(struct broker_snapshot_request), ERR_VALIDATION},
+        {BROKER_SNAPSHOT_CREATE, CONTAINER_ID_SIZE, ERR_VALIDATION},
+        {BROKER_SNAPSHOT_REMOVE, SNAPSHOT_ID_SIZE, ERR_VALIDATION},
+        {BROKER_SNAPSHOT_REMOVE, 0, ERR_VALIDATION},
+        {BROKER_SNAPSHOT_LIST, 1, ERR_VALIDATION},
         {0, 0, ERR_VALIDATION},
         {99, 0, ERR_VALIDATION},
         {BROKER_STATS, sizeof(noise), -1},
@@ -332,6 +369,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_an_engine_the_answer_says_so),
         cmocka_unit_test(specs_are_checked_again),
+        cmocka_unit_test(rollbacks_are_checked_as_creations_are),
         cmocka_unit_test(wrong_sizes_are_refused),
         cmocka_unit_test(a_stranger_gets_no_word),
     };

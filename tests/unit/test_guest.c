@@ -1,393 +1,27 @@
 /*
- * backend/guest/inside/: the real sandbox-guest (GUEST_BINARY, or the one built) as PID 1 of a pid
- * and mount namespace with a busybox root, driven through guest_connect() and guest_run(). Needs
- * root.
+ * backend/guest/inside/: executions in a real guest (guest_world.h), driven through guest_connect()
+ * and guest_run().
  */
-#include "tests/test.h"
+#include "tests/unit/guest_world.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
-#include <limits.h>
-#include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
+#include <limits.h>
 #include <unistd.h>
 
-#include "backend/guest/guest.h"
 #include "backend/guest/protocol.h"
 
 enum {
-    TEST_UID = 23456,
-    TEST_GID = 23457,
-    CAP = 4096,          /* of captured output */
-    TIMEOUT_MS = 20000,  /* of commands that end by themselves */
-    PATIENCE_MS = 10000, /* for what must become true soon */
-    FDS_MOST = 20,       /* of one process of a guest at rest */
-    IDLE_MOST = 2,       /* supervisors of a guest at rest */
-    MEBIBYTE = 1 << 20
+    FDS_MOST = 20, /* of one process of a guest at rest */
+    IDLE_MOST = 2  /* supervisors of a guest at rest */
 };
-
-/* A guest at work. */
-struct world {
-    char dir[64];    /* on the host; the root is below it */
-    char run[96];    /* the socket directory */
-    pid_t pid;       /* of PID 1, as the host sees it */
-    char pid_ns[64]; /* what /proc/PID/ns/pid says */
-};
-
-/* One execution and what came of it. */
-struct outcome {
-    int r;
-    struct error err;
-    struct guest_result result;
-    struct capture out;
-    struct capture errout;
-    char *stdout_text;
-    char *stderr_text;
-};
-
-static struct world world;
-
-static void
-pause_ms(long ms)
-{
-    const struct timespec ts = {.tv_nsec = ms * 1000000};
-
-    nanosleep(&ts, NULL);
-}
-
-/* The root is made by the namespace's first process, which then becomes the guest. */
-static void
-must(bool ok, const char *what)
-{
-    if (!ok) {
-        perror(what);
-        _exit(99);
-    }
-}
-
-static void
-make_directories(void)
-{
-    static const char *const names[] = {"bin", "etc", "proc", "dev", "tmp", "run"};
-    size_t i;
-
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        must(mkdir(names[i], 0755) == 0, names[i]);
-    must(chmod("tmp", 01777) == 0, "tmp");
-}
-
-static void
-make_programs(void)
-{
-    static const char *const names[] = {"sh",   "cat", "sleep", "setsid", "head",
-                                        "id",   "seq", "grep",  "true",   "stat",
-                                        "echo", "ls",  "chmod", "touch",  "usleep"};
-    char path[32];
-    size_t i;
-
-    must(close(open("bin/busybox", O_CREAT | O_WRONLY, 0755)) == 0, "busybox");
-    must(mount("/bin/busybox", "bin/busybox", NULL, MS_BIND, NULL) == 0, "bind busybox");
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        snprintf(path, sizeof(path), "bin/%s", names[i]);
-        must(symlink("busybox", path) == 0, path);
-    }
-}
-
-static _Noreturn void
-become_guest(const struct world *w, const char *binary)
-{
-    static const char *const env[] = {"PATH=/bin:/usr/bin", "IMAGE=yes", "HOME=/root", NULL};
-    const gid_t groups[] = {27, TEST_GID + 2};
-    char uid[16], gid[16];
-    const char *const argv[] = {"sandbox-guest", "/run",       uid, gid,
-                                "/home/sandbox", "/workspace", NULL};
-    int fd = open(binary, O_PATH | O_CLOEXEC);
-
-    must(fd >= 0, binary);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    must(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0, "private");
-    must(chdir(w->dir) == 0 && mkdir("root", 0755) == 0, "root");
-    must(mount("none", "root", "tmpfs", 0, "mode=755") == 0 && chdir("root") == 0, "tmpfs");
-    make_directories();
-    make_programs();
-    must(mount("none", "proc", "proc", 0, NULL) == 0, "proc");
-    must(mount(w->run, "run", NULL, MS_BIND, NULL) == 0, "run");
-    must(close(open("dev/null", O_CREAT | O_WRONLY, 0666)) == 0, "null");
-    must(mount("/dev/null", "dev/null", NULL, MS_BIND, NULL) == 0, "bind null");
-    must(symlink("/proc/self/fd", "dev/fd") == 0, "dev/fd");
-    must(chroot(".") == 0 && chdir("/") == 0, "chroot");
-    must(setgroups(2, groups) == 0, "setgroups"); /* what an engine's --group-add does */
-    snprintf(uid, sizeof(uid), "%d", TEST_UID);
-    snprintf(gid, sizeof(gid), "%d", TEST_GID);
-    syscall(SYS_execveat, fd, "", argv, env, 0x1000 /* AT_EMPTY_PATH */);
-    must(false, "exec");
-    _exit(99);
-}
-
-static void
-wait_for_socket(const struct world *w)
-{
-    int tries, fd;
-
-    for (tries = 0; tries < PATIENCE_MS / 5; tries++) {
-        if (guest_connect(w->run, &fd, NULL) == 0) {
-            close(fd);
-            return;
-        }
-        assert_int_equal(waitpid(w->pid, NULL, WNOHANG), 0);
-        pause_ms(5);
-    }
-    fail_msg("the guest does not listen");
-}
-
-/* What GUEST_BINARY says, or the guest of our own flavour: we are build/FLAVOUR/tests/test_guest.
- */
-static const char *
-guest_binary(void)
-{
-    static char path[PATH_MAX];
-    const char *given = getenv("GUEST_BINARY");
-    ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - sizeof("/sandbox-guest"));
-    int up;
-
-    if (given)
-        return given;
-    assert_true(len > 0);
-    path[len] = '\0';
-    for (up = 0; up < 2; up++)
-        *strrchr(path, '/') = '\0';
-    len = (ssize_t)strlen(path);
-    snprintf(path + len, sizeof(path) - (size_t)len, "/sandbox-guest");
-    return path;
-}
-
-static void
-world_start(struct world *w)
-{
-    char link[64];
-    ssize_t len;
-
-    snprintf(w->dir, sizeof(w->dir), "/tmp/test-guest-XXXXXX");
-    assert_non_null(mkdtemp(w->dir));
-    snprintf(w->run, sizeof(w->run), "%s/run", w->dir);
-    assert_int_equal(mkdir(w->run, 02750), 0);
-    assert_int_equal(chown(w->run, 0, TEST_GID + 1), 0);
-    assert_int_equal(chmod(w->run, 02750), 0);
-    w->pid = (pid_t)syscall(SYS_clone, SIGCHLD | CLONE_NEWPID | CLONE_NEWNS, 0, 0, 0, 0);
-    if (w->pid == 0)
-        become_guest(w, guest_binary());
-    assert_true(w->pid > 0);
-    snprintf(link, sizeof(link), "/proc/%d/ns/pid", w->pid);
-    len = readlink(link, w->pid_ns, sizeof(w->pid_ns) - 1);
-    assert_true(len > 0);
-    w->pid_ns[len] = '\0';
-    wait_for_socket(w);
-}
-
-static void
-remove_world(const struct world *w)
-{
-    char path[PATH_MAX];
-
-    snprintf(path, sizeof(path), "%s/%s", w->run, GUEST_SOCKET);
-    unlink(path);
-    rmdir(w->run);
-    snprintf(path, sizeof(path), "%s/root", w->dir);
-    rmdir(path);
-    rmdir(w->dir);
-}
-
-static int
-setup(void **state)
-{
-    (void)state;
-    world_start(&world);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    int status;
-
-    (void)state;
-    kill(world.pid, SIGTERM);
-    waitpid(world.pid, &status, 0);
-    remove_world(&world);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
-}
-
-/* The number behind @key in the text of /proc/PID/status. */
-static unsigned
-status_number(const char *text, const char *key)
-{
-    const char *at = strstr(text, key);
-
-    return at ? (unsigned)strtoul(at + strlen(key), NULL, 10) : 0;
-}
-
-/* Uid and parent of a process of the world; false if it is none. */
-static bool
-process_of_world(const char *pid, unsigned *ret_uid, pid_t *ret_parent)
-{
-    char path[300], text[2048], ns[64];
-    ssize_t len;
-    FILE *f;
-
-    snprintf(path, sizeof(path), "/proc/%s/ns/pid_for_children", pid);
-    len = readlink(path, ns, sizeof(ns) - 1);
-    if (len > 0 &&
-        ((size_t)len != strlen(world.pid_ns) || memcmp(ns, world.pid_ns, (size_t)len) != 0))
-        return false;
-    snprintf(path, sizeof(path), "/proc/%s/status", pid);
-    f = fopen(path, "r");
-    if (!f)
-        return false;
-    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
-    fclose(f);
-    *ret_uid = status_number(text, "\nUid:\t");
-    *ret_parent = (pid_t)status_number(text, "\nPPid:\t");
-    return len > 0 || *ret_uid == TEST_UID; /* a zombie has no namespace left to read */
-}
-
-/* Processes of the test's user, zombies too; and the supervisor of one of them. */
-static int
-find_commands(pid_t *ret_supervisor)
-{
-    DIR *proc = opendir("/proc");
-    struct dirent *entry;
-    char parent_text[16];
-    unsigned uid, parent_uid;
-    pid_t parent, grandparent;
-    int n = 0;
-
-    while ((entry = readdir(proc)) != NULL) {
-        if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
-            !process_of_world(entry->d_name, &uid, &parent) || uid != TEST_UID)
-            continue;
-        n++;
-        snprintf(parent_text, sizeof(parent_text), "%d", parent);
-        if (process_of_world(parent_text, &parent_uid, &grandparent) && grandparent == world.pid)
-            *ret_supervisor = parent;
-    }
-    closedir(proc);
-    return n;
-}
-
-static int
-count_commands(void)
-{
-    pid_t supervisor;
-
-    return find_commands(&supervisor);
-}
-
-static int
-count_fds(pid_t pid)
-{
-    char path[64];
-    DIR *dir;
-    int n = -2; /* . and .. */
-
-    snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-    dir = opendir(path);
-    if (!dir)
-        return 0;
-    while (readdir(dir))
-        n++;
-    closedir(dir);
-    return n;
-}
-
-/* Children of PID 1; and the most descriptors that one of them, or PID 1, has. */
-static int
-count_children(int *ret_fds)
-{
-    char path[64];
-    int n = 0, pid, fds;
-    FILE *f;
-
-    *ret_fds = count_fds(world.pid);
-    snprintf(path, sizeof(path), "/proc/%d/task/%d/children", world.pid, world.pid);
-    f = fopen(path, "r");
-    assert_non_null(f);
-    for (; fscanf(f, "%d", &pid) == 1; n++) {
-        fds = count_fds(pid);
-        if (fds > *ret_fds)
-            *ret_fds = fds;
-    }
-    fclose(f);
-    return n;
-}
-
-static void
-outcome_done(struct outcome *o)
-{
-    free(o->stdout_text);
-    free(o->stderr_text);
-    capture_done(&o->out);
-    capture_done(&o->errout);
-}
-
-static void
-run_in(const char *directory, const struct guest_command *command, struct outcome *o)
-{
-    size_t len, head;
-    int fd;
-
-    *o = (struct outcome){0};
-    capture_init(&o->out, CAP);
-    capture_init(&o->errout, CAP);
-    o->r = guest_connect(directory, &fd, &o->err);
-    if (o->r < 0)
-        return;
-    o->r = guest_run(fd, command, &o->out, &o->errout, &o->result, &o->err);
-    close(fd);
-    o->stdout_text = capture_join(&o->out, &len, &head);
-    o->stderr_text = capture_join(&o->errout, &len, &head);
-}
-
-static void
-run_shell(const char *script, int64_t timeout_ms, struct outcome *o)
-{
-    const char *const argv[] = {"sh", "-c", script, NULL};
-    const struct guest_command command = {
-        .argv = argv,
-        .uid = TEST_UID,
-        .gid = TEST_GID,
-        .timeout_ms = timeout_ms,
-        .cancel_fd = -1,
-    };
-
-    run_in(world.run, &command, o);
-}
-
-/* The world works: used after whatever should have left it intact. */
-static void
-assert_works(void)
-{
-    struct outcome o;
-
-    run_shell("echo fine", TIMEOUT_MS, &o);
-    assert_int_equal(o.r, 0);
-    assert_string_equal(o.stdout_text, "fine\n");
-    outcome_done(&o);
-}
 
 static const struct {
     const char *name;
@@ -445,7 +79,7 @@ commands(void **state)
         struct outcome o;
 
         print_message("  %s\n", scripts[i].name);
-        run_shell(scripts[i].script, TIMEOUT_MS, &o);
+        world_run_shell(scripts[i].script, TIMEOUT_MS, &o);
         assert_int_equal(o.r, 0);
         assert_string_equal(o.stdout_text, scripts[i].out);
         assert_string_equal(o.stderr_text, scripts[i].err);
@@ -469,7 +103,7 @@ no_signal_ignored(void **state)
     struct outcome o;
 
     (void)state;
-    run_in(world.run, &command, &o);
+    world_run_in(world.run, &command, &o);
     assert_int_equal(o.r, 0);
     assert_string_equal(o.stdout_text, "SigIgn:\t0000000000000000\n");
     outcome_done(&o);
@@ -492,7 +126,7 @@ environment_and_directory(void **state)
     struct outcome o;
 
     (void)state;
-    run_in(world.run, &command, &o);
+    world_run_in(world.run, &command, &o);
     assert_int_equal(o.r, 0);
     assert_string_equal(o.stdout_text, "1=2::/tmp\n/tmp\n");
     outcome_done(&o);
@@ -532,7 +166,8 @@ program_lookup(void **state)
     size_t i;
 
     (void)state;
-    run_shell("echo '[ \"$1\" = argument ]' >/tmp/script; chmod 755 /tmp/script", TIMEOUT_MS, &o);
+    world_run_shell("echo '[ \"$1\" = argument ]' >/tmp/script; chmod 755 /tmp/script", TIMEOUT_MS,
+                    &o);
     assert_int_equal(o.r, 0);
     assert_int_equal(o.result.exit_code, 0);
     outcome_done(&o);
@@ -550,7 +185,7 @@ program_lookup(void **state)
         };
 
         print_message("  '%s' in %s\n", programs[i].program, programs[i].cwd);
-        run_in(world.run, &command, &o);
+        world_run_in(world.run, &command, &o);
         assert_int_equal(o.r, 0);
         assert_int_equal(o.result.end, GUEST_EXITED);
         assert_int_equal(o.result.exit_code, programs[i].exit_code);
@@ -575,7 +210,7 @@ run_with_input(const char *script, const char *input, size_t len, struct outcome
         .cancel_fd = -1,
     };
 
-    run_in(world.run, &command, o);
+    world_run_in(world.run, &command, o);
 }
 
 static void
@@ -644,14 +279,14 @@ large_requests(void **state)
         };
 
         memset(text, 'x', sizes[i]);
-        run_in(world.run, &command, &o);
+        world_run_in(world.run, &command, &o);
         assert_int_equal(o.r, 0);
         snprintf(expected, sizeof(expected), "%zu %zu\ninput", sizes[i], sizes[i]);
         assert_string_equal(o.stdout_text, expected);
         outcome_done(&o);
     }
     memset(text, 'x', GUEST_BODY_MAX);
-    run_shell(text, TIMEOUT_MS, &o);
+    world_run_shell(text, TIMEOUT_MS, &o);
     assert_int_equal(o.r, -EINVAL);
     assert_int_equal(o.err.code, ERR_VALIDATION);
     outcome_done(&o);
@@ -664,7 +299,7 @@ much_output(void **state)
     struct outcome o;
 
     (void)state;
-    run_shell("seq 200000; seq 100000 >&2; echo end", TIMEOUT_MS, &o);
+    world_run_shell("seq 200000; seq 100000 >&2; echo end", TIMEOUT_MS, &o);
     assert_int_equal(o.r, 0);
     assert_int_equal(o.out.total, 1288895 + 4);
     assert_int_equal(o.errout.total, 588895);
@@ -712,12 +347,12 @@ trees_end(void **state)
         struct outcome o;
 
         print_message("  %s\n", trees[i].name);
-        run_shell(trees[i].script, trees[i].timeout_ms, &o);
+        world_run_shell(trees[i].script, trees[i].timeout_ms, &o);
         assert_int_equal(o.r, 0);
         assert_int_equal(o.result.end, trees[i].end);
         assert_int_equal(o.result.signal, trees[i].end == GUEST_TIMED_OUT ? SIGKILL : 0);
         assert_string_equal(o.stdout_text, trees[i].out);
-        assert_int_equal(count_commands(), 0);
+        assert_int_equal(world_count_commands(), 0);
         outcome_done(&o);
     }
 }
@@ -733,7 +368,7 @@ run_job(void *p)
 {
     struct job *job = p;
 
-    run_shell(job->script, TIMEOUT_MS, &job->outcome);
+    world_run_shell(job->script, TIMEOUT_MS, &job->outcome);
     return NULL;
 }
 
@@ -750,12 +385,12 @@ executions_are_apart(void **state)
     (void)state;
     assert_int_equal(pthread_create(&thread, NULL, run_job, &job), 0);
     for (i = 0; i < 5; i++) {
-        run_shell("(setsid sleep 999 &); sleep 999", 50, &o);
+        world_run_shell("(setsid sleep 999 &); sleep 999", 50, &o);
         assert_int_equal(o.r, 0);
         assert_int_equal(o.result.end, GUEST_TIMED_OUT);
         outcome_done(&o);
     }
-    run_shell("touch /tmp/go", TIMEOUT_MS, &o);
+    world_run_shell("touch /tmp/go", TIMEOUT_MS, &o);
     assert_int_equal(o.r, 0);
     outcome_done(&o);
     pthread_join(thread, NULL);
@@ -772,8 +407,8 @@ hang_up(void *p)
     const int *fd = p;
     int tries;
 
-    for (tries = 0; tries < PATIENCE_MS / 5 && count_commands() == 0; tries++)
-        pause_ms(5);
+    for (tries = 0; tries < PATIENCE_MS / 5 && world_count_commands() == 0; tries++)
+        world_pause_ms(5);
     close(*fd);
     return NULL;
 }
@@ -799,14 +434,14 @@ peer_goes_away(void **state)
             close(fds[1]);
         else
             assert_int_equal(pthread_create(&thread, NULL, hang_up, &fds[1]), 0);
-        run_in(world.run, &command, &o);
+        world_run_in(world.run, &command, &o);
         if (!before)
             pthread_join(thread, NULL);
         close(fds[0]);
         assert_int_equal(o.r, 0);
         assert_int_equal(o.result.end, GUEST_CANCELLED);
         assert_int_equal(o.result.signal, SIGKILL);
-        assert_int_equal(count_commands(), 0);
+        assert_int_equal(world_count_commands(), 0);
         outcome_done(&o);
     }
 }
@@ -823,18 +458,18 @@ host_goes_away(void **state)
     if (pid == 0) {
         struct outcome o;
 
-        run_shell("trap '' TERM; (setsid sleep 999 &); sleep 999", TIMEOUT_MS, &o);
+        world_run_shell("trap '' TERM; (setsid sleep 999 &); sleep 999", TIMEOUT_MS, &o);
         _exit(0);
     }
-    for (tries = 0; tries < PATIENCE_MS / 5 && count_commands() < 2; tries++)
-        pause_ms(5);
-    assert_true(count_commands() >= 2);
+    for (tries = 0; tries < PATIENCE_MS / 5 && world_count_commands() < 2; tries++)
+        world_pause_ms(5);
+    assert_true(world_count_commands() >= 2);
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
-    for (tries = 0; tries < PATIENCE_MS / 5 && count_commands() > 0; tries++)
-        pause_ms(5);
-    assert_int_equal(count_commands(), 0);
-    assert_works();
+    for (tries = 0; tries < PATIENCE_MS / 5 && world_count_commands() > 0; tries++)
+        world_pause_ms(5);
+    assert_int_equal(world_count_commands(), 0);
+    assert_world_works();
 }
 
 static void
@@ -846,17 +481,17 @@ nothing_accumulates(void **state)
     for (i = 0; i < 300; i++) {
         struct outcome o;
 
-        run_shell(i % 3 ? "echo $PPID" : "(true &); (setsid true &); exit 4", TIMEOUT_MS, &o);
+        world_run_shell(i % 3 ? "echo $PPID" : "(true &); (setsid true &); exit 4", TIMEOUT_MS, &o);
         assert_int_equal(o.r, 0);
         assert_int_equal(o.result.exit_code, i % 3 ? 0 : 4);
         outcome_done(&o);
     }
-    assert_int_equal(count_commands(), 0);
+    assert_int_equal(world_count_commands(), 0);
     for (tries = 0; tries < PATIENCE_MS / 5; tries++) {
-        children = count_children(&fds);
+        children = world_count_children(&fds);
         if (children <= IDLE_MOST && fds <= FDS_MOST)
             break;
-        pause_ms(5);
+        world_pause_ms(5);
     }
     assert_in_range(children, 1, IDLE_MOST);
     assert_in_range(fds, 1, FDS_MOST);
@@ -874,8 +509,8 @@ supervisor_dies(void **state)
 
     (void)state;
     assert_int_equal(pthread_create(&thread, NULL, run_job, &job), 0);
-    for (tries = 0; tries < PATIENCE_MS / 5 && find_commands(&supervisor) < 4; tries++)
-        pause_ms(5);
+    for (tries = 0; tries < PATIENCE_MS / 5 && world_find_commands(&supervisor) < 4; tries++)
+        world_pause_ms(5);
     assert_true(supervisor > 0);
     assert_int_not_equal(supervisor, world.pid);
     assert_int_equal(kill(supervisor, SIGKILL), 0);
@@ -883,10 +518,10 @@ supervisor_dies(void **state)
     assert_int_equal(job.outcome.r, -EPROTO);
     assert_int_equal(job.outcome.err.code, ERR_INTERNAL);
     outcome_done(&job.outcome);
-    for (tries = 0; tries < PATIENCE_MS / 5 && count_commands() > 0; tries++)
-        pause_ms(5);
-    assert_int_equal(count_commands(), 0);
-    assert_works();
+    for (tries = 0; tries < PATIENCE_MS / 5 && world_count_commands() > 0; tries++)
+        world_pause_ms(5);
+    assert_int_equal(world_count_commands(), 0);
+    assert_world_works();
 }
 
 /* Requests that no host of ours sends. */
@@ -931,7 +566,7 @@ bad_requests(void **state)
         assert_int_equal(answer.failure.stage, GUEST_STAGE_REQUEST);
         close(fd);
     }
-    assert_works();
+    assert_world_works();
 }
 
 /* The socket is the directory's group's, and nobody else's. */
@@ -969,9 +604,5 @@ main(void)
         cmocka_unit_test(bad_requests),
     };
 
-    if (geteuid() != 0) {
-        fprintf(stderr, "test_guest needs root: it makes namespaces\n");
-        return 1;
-    }
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, world_setup, world_teardown);
 }

@@ -44,6 +44,23 @@ other_spellings_are_no_container_id(void **state)
 }
 
 static void
+snapshot_ids_are_spelled_as_promised(void **state)
+{
+    char id[SNAPSHOT_ID_SIZE], other[SNAPSHOT_ID_SIZE];
+
+    (void)state;
+    id_snapshot(id);
+    id_snapshot(other);
+    assert_int_equal(strlen(id), strlen("snapshot_") + 12);
+    assert_true(id_is_snapshot(id));
+    assert_string_not_equal(id, other);
+    assert_false(id_is_snapshot("container_0123456789ab"));
+    assert_false(id_is_snapshot("snapshot_0123456789a"));
+    assert_false(id_is_snapshot("snapshot_0123456789ab:latest"));
+    assert_false(id_is_snapshot("snapshot_../456789ab"));
+}
+
+static void
 names_are_safe_path_components(void **state)
 {
     static const struct {
@@ -152,6 +169,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(container_ids_are_spelled_as_promised),
         cmocka_unit_test(other_spellings_are_no_container_id),
+        cmocka_unit_test(snapshot_ids_are_spelled_as_promised),
         cmocka_unit_test(names_are_safe_path_components),
         cmocka_unit_test(times_are_rfc_3339),
         cmocka_unit_test(formatted_times_are_read_back),

@@ -133,6 +133,86 @@ scope_key_is_unique_until_removal(void **state)
                      -ENOENT);
 }
 
+static struct snapshot
+example_snapshot(const char *id, const char *container_id)
+{
+    struct snapshot s = {
+        .status = SNAPSHOT_CREATING,
+        .worker = 0xfedcba9876543210u,
+        .created_at_ms = 1000,
+    };
+
+    snprintf(s.id, sizeof(s.id), "%s", id);
+    snprintf(s.container_id, sizeof(s.container_id), "%s", container_id);
+    snprintf(s.owner, sizeof(s.owner), "alice");
+    snprintf(s.name, sizeof(s.name), "before");
+    return s;
+}
+
+static void
+snapshot_comes_back_as_it_went(void **state)
+{
+    struct fixture *f = *state;
+    struct container c = example("container_000000000001", "key", "alice");
+    struct snapshot s = example_snapshot("snapshot_000000000001", c.id), back = {0};
+    struct error err = {0};
+
+    assert_int_equal(store_container_insert(f->store, &c, NULL), 0);
+    assert_int_equal(store_snapshot_insert(f->store, &s, 1, NULL), 0);
+    assert_int_equal(store_snapshot_ready(f->store, s.id, 5000, NULL), 0);
+    assert_int_equal(store_snapshot_ready(f->store, s.id, 6000, NULL), -ENOENT); /* no more */
+    assert_int_equal(store_snapshot_get(f->store, c.id, s.id, &back, NULL), 0);
+    assert_string_equal(back.id, s.id);
+    assert_string_equal(back.container_id, c.id);
+    assert_string_equal(back.owner, "alice");
+    assert_string_equal(back.name, "before");
+    assert_int_equal(back.status, SNAPSHOT_READY);
+    assert_true(back.worker == 0xfedcba9876543210u);
+    assert_int_equal(back.size_bytes, 5000);
+    assert_int_equal(back.created_at_ms, 1000);
+    assert_int_equal(store_snapshot_get(f->store, "container_000000000002", s.id, &back, &err),
+                     -ENOENT);
+    assert_string_equal(err.msg, "there is no such snapshot");
+}
+
+static void
+snapshots_are_counted_and_go_with_their_container(void **state)
+{
+    struct fixture *f = *state;
+    struct container c = example("container_000000000001", "key", "alice");
+    struct snapshot one = example_snapshot("snapshot_000000000001", c.id);
+    struct snapshot two = example_snapshot("snapshot_000000000002", c.id);
+    const struct snapshot_filter all = {0};
+    const struct snapshot_filter ready = {.container_id = c.id, .status = SNAPSHOT_READY};
+    struct snapshot *list = NULL;
+    struct error err = {0};
+    size_t count = 99;
+
+    assert_int_equal(store_snapshot_insert(f->store, &one, 1, &err), -EIO); /* of no container */
+    error_clear(&err);
+    assert_int_equal(store_container_insert(f->store, &c, NULL), 0);
+    assert_int_equal(store_snapshot_insert(f->store, &one, 0, &err), -EDQUOT);
+    error_clear(&err);
+    assert_int_equal(store_snapshot_insert(f->store, &one, 1, NULL), 0);
+    assert_int_equal(store_snapshot_insert(f->store, &two, 1, &err), -EDQUOT);
+    assert_int_equal(err.code, ERR_QUOTA_EXCEEDED);
+    assert_int_equal(store_snapshot_removing(f->store, one.id, NULL), 0);
+    assert_int_equal(store_snapshot_insert(f->store, &two, 1, NULL), 0);
+    assert_int_equal(store_snapshot_list(f->store, &all, &list, &count, NULL), 0);
+    assert_int_equal(count, 2);
+    assert_string_equal(list[0].id, two.id); /* newest first */
+    free(list);
+    list = NULL;
+    assert_int_equal(store_snapshot_list(f->store, &ready, &list, &count, NULL), 0);
+    assert_int_equal(count, 0);
+    free(list);
+    list = NULL;
+    assert_int_equal(store_container_delete(f->store, c.id, NULL), 0);
+    assert_int_equal(store_snapshot_list(f->store, &all, &list, &count, NULL), 0);
+    assert_int_equal(count, 0);
+    free(list);
+}
+
 static void
 lists_are_narrowed_and_newest_first(void **state)
 {
@@ -368,6 +448,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(container_comes_back_as_it_went, setup, teardown),
         cmocka_unit_test_setup_teardown(scope_key_is_unique_until_removal, setup, teardown),
+        cmocka_unit_test_setup_teardown(snapshot_comes_back_as_it_went, setup, teardown),
+        cmocka_unit_test_setup_teardown(snapshots_are_counted_and_go_with_their_container, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(lists_are_narrowed_and_newest_first, setup, teardown),
         cmocka_unit_test_setup_teardown(owners_get_distinct_uids_for_ever, setup, teardown),
         cmocka_unit_test_setup_teardown(an_execution_is_announced_and_finished_once, setup,

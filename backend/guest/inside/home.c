@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LINE_SIZE = PATH_MAX + 64 };
+enum { LINE_SIZE = PATH_MAX + 64, FILE_MAX = 1 << 20 };
 
 /* mkdirat() as the user. Returns 0 or an errno. */
 static int
@@ -55,6 +55,8 @@ make_room(const struct guest *g, int parent, const char *name)
         return EEXIST;
     if (unlinkat(parent, name, AT_REMOVEDIR) == 0)
         return 0;
+    if (errno == EBUSY && g->former != 0)
+        return EEXIST; /* a mount, by somebody who knows better */
     return st.st_uid == 0 && fchmodat(parent, name, 01777, 0) == 0 ? EEXIST : EPERM;
 }
 
@@ -100,85 +102,142 @@ make_directory(const struct guest *g, const char *path)
         close(parent);
 }
 
-/* Whether a line of @file, which is passwd or group, has @id in its third field. */
+/* Take the line that begins with @start out of @text. Returns whether there was one. */
 static bool
-has_id(FILE *file, unsigned id, bool *ret_line_open)
+drop_line(char *text, const char *start)
 {
-    char *line = NULL;
-    size_t size = 0;
-    ssize_t len;
+    char *line = text;
     bool found = false;
 
-    *ret_line_open = false;
-    while (!found && (len = getline(&line, &size, file)) > 0) {
-        const char *field = strchr(line, ':');
+    while (*line != '\0') {
+        char *end = strchrnul(line, '\n');
+        char *next = *end ? end + 1 : end;
 
-        field = field ? strchr(field + 1, ':') : NULL;
-        found = field && field[1] >= '0' && field[1] <= '9' && strtoul(field + 1, NULL, 10) == id;
-        *ret_line_open = line[len - 1] != '\n';
+        if (strncmp(line, start, strlen(start)) == 0) {
+            memmove(line, next, strlen(next) + 1);
+            found = true;
+        } else {
+            line = next;
+        }
     }
-    free(line);
     return found;
 }
 
-/* Append @line to the file @fd unless it knows @id. Returns 0 or an errno. */
-static int
-append_line(int fd, unsigned id, const char *line)
+/* Whether a line of @text, which is passwd or group, has @id in its third field. */
+static bool
+has_id(const char *text, unsigned id)
 {
-    FILE *file = fdopen(fd, "r+");
-    bool line_open;
-    int r = 0;
+    const char *line, *end, *field;
 
-    if (!file)
-        return errno;
-    if (!has_id(file, id, &line_open) &&
-        (fseek(file, 0, SEEK_END) < 0 || fprintf(file, "%s%s", line_open ? "\n" : "", line) < 0))
-        r = errno;
-    return fclose(file) == EOF && r == 0 ? errno : r;
+    for (line = text; *line != '\0'; line = *end ? end + 1 : end) {
+        end = strchrnul(line, '\n');
+        field = memchr(line, ':', (size_t)(end - line));
+        field = field ? memchr(field + 1, ':', (size_t)(end - field - 1)) : NULL;
+        if (field && field[1] >= '0' && field[1] <= '9' && strtoul(field + 1, NULL, 10) == id)
+            return true;
+    }
+    return false;
 }
 
-/* Append @line to the file @path unless it knows @id. A file that is missing is made. */
-static void
-add_line(const char *path, unsigned id, const char *line)
+/* Read the file @fd of @size bytes, with room for @more. Returns NULL, with errno, on failure. */
+static char *
+read_text(int fd, size_t size, size_t more)
 {
-    int fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+    char *text = calloc(1, size + more + 1);
+    size_t have = 0;
+    ssize_t len;
+
+    while (text && have < size && (len = pread(fd, text + have, size - have, (off_t)have)) > 0)
+        have += (size_t)len;
+    if (!text || have == size)
+        return text;
+    free(text);
+    errno = EIO;
+    return NULL;
+}
+
+/* Append @line to @text, which has room for it, unless that knows @id. Returns whether it did. */
+static bool
+append_line(char *text, unsigned id, const char *line)
+{
+    size_t len = strlen(text);
+
+    if (has_id(text, id))
+        return false;
+    if (len > 0 && text[len - 1] != '\n')
+        text[len++] = '\n';
+    memcpy(text + len, line, strlen(line) + 1);
+    return true;
+}
+
+/* In the file @fd, replace the line that begins with @former (may be NULL) by @line, which is not
+ * needed where @id is known. Returns 0 or an errno. */
+static int
+edit_lines(int fd, size_t size, const char *former, unsigned id, const char *line)
+{
+    char *text = read_text(fd, size, strlen(line) + 1);
+    bool dropped, appended;
+    size_t len;
+    int r = 0;
+
+    if (!text)
+        return errno;
+    dropped = former && drop_line(text, former);
+    appended = append_line(text, id, line);
+    len = strlen(text);
+    if ((dropped || appended) &&
+        (pwrite(fd, text, len, 0) != (ssize_t)len || ftruncate(fd, (off_t)len) < 0))
+        r = errno;
+    free(text);
+    return r;
+}
+
+/* The same for the file @path. One that is missing is made. */
+static void
+edit_file(const char *path, const char *former, unsigned id, const char *line)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
     struct stat st;
     int r;
 
     if (fd < 0 || fstat(fd, &st) < 0)
         r = errno;
+    else if (!S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
+        r = EINVAL;
     else
-        r = S_ISREG(st.st_mode) ? append_line(fd, id, line) : EINVAL;
+        r = edit_lines(fd, (size_t)st.st_size, former, id, line);
     if (r != 0)
         complain(path, r);
+    if (fd >= 0)
+        close(fd);
 }
 
 static void
 prepare(const struct guest *g)
 {
-    char line[LINE_SIZE];
+    char former[32], line[LINE_SIZE];
+    const char *drop = g->former != 0 ? former : NULL;
 
     make_directory(g, g->home);
     if (g->workspace)
         make_directory(g, g->workspace);
+    snprintf(former, sizeof(former), "sandbox:x:%u:", g->former);
     snprintf(line, sizeof(line), "sandbox:x:%u:%u:sandbox:%s:/bin/sh\n", g->uid, g->gid, g->home);
-    add_line("/etc/passwd", g->uid, line);
+    edit_file("/etc/passwd", drop, g->uid, line);
     snprintf(line, sizeof(line), "sandbox:x:%u:\n", g->gid);
-    add_line("/etc/group", g->gid, line);
+    edit_file("/etc/group", drop, g->gid, line);
 }
 
-void
+int
 home_prepare(const struct guest *g)
 {
     pid_t pid = fork();
 
-    if (pid < 0) {
-        complain("fork", errno);
-        return;
-    }
+    if (pid < 0)
+        return errno;
     if (pid == 0) {
         prepare(g);
         _exit(0);
     }
-    waitpid(pid, NULL, 0);
+    return waitpid(pid, NULL, 0) < 0 ? errno : 0;
 }

@@ -5,10 +5,11 @@
 #include "backend/guest/inside/inside.h"
 
 /*
- * Make what is missing of them. Runs in a process of its own and waits for it, so that its memory
- * is gone afterwards. A failure is complained about and otherwise ignored: a read-only image has no
- * home.
+ * Make what is missing of them; with g->former, make what was that user's g->uid's, and leave a
+ * place alone that was mounted since. Runs in a process of its own and waits for it, so that its
+ * memory is gone afterwards. A failure is complained about and otherwise ignored: a read-only image
+ * has no home. Returns 0, or an errno if there was no process to be had.
  */
-void home_prepare(const struct guest *g);
+int home_prepare(const struct guest *g);
 
 #endif

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backend/guest/inside/control.h"
 #include "backend/guest/inside/supervise.h"
 #include "backend/guest/inside/tree.h"
 #include "backend/guest/protocol.h"
@@ -20,6 +22,14 @@
 enum {
     RETRY_MS = 100, /* after a fork failed */
     SWEEP_MS = 10   /* between looks for what a dead supervisor left */
+};
+
+enum {
+    WATCH_SIGNALS,
+    WATCH_WANTED,
+    WATCH_LISTENER,
+    WATCH_CONTROL,
+    WATCH_COUNT = WATCH_CONTROL + CONTROL_WATCHES
 };
 
 /* Lifetime: process. */
@@ -30,17 +40,17 @@ static struct {
     uint64_t fingerprint;               /* of these, at the last look */
 } keeper;
 
-struct idle_table *
-keeper_idle_new(void)
+struct slot_table *
+keeper_slots_new(void)
 {
-    void *p = mmap(NULL, sizeof(struct idle_table), PROT_READ | PROT_WRITE,
+    void *p = mmap(NULL, sizeof(struct slot_table), PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     return p == MAP_FAILED ? NULL : p;
 }
 
 unsigned
-keeper_idle_count(const struct idle_table *t)
+keeper_idle_count(const struct slot_table *t)
 {
     unsigned n = 0;
     size_t i;
@@ -84,12 +94,14 @@ fork_supervisor(const struct guest *g)
     keeper.hold = true;
     if (slot == SUPERVISORS_MAX)
         return false;
-    atomic_store(&g->idle->idle[slot], true); /* from here on it is the child's to change */
+    atomic_store(&g->slots->idle[slot], true); /* from here on it is the child's to change */
     pid = fork_quick();
-    if (pid == 0)
-        supervise(g, &g->idle->idle[slot]);
+    if (pid == 0) {
+        control_leave();
+        supervise(g, slot);
+    }
     if (pid < 0) {
-        atomic_store(&g->idle->idle[slot], false);
+        atomic_store(&g->slots->idle[slot], false);
         return false;
     }
     keeper.supervisors[slot] = pid;
@@ -110,7 +122,8 @@ bury(const struct guest *g, pid_t pid, int status)
         return;
     keeper.hold = !well;
     keeper.supervisors[slot] = 0;
-    atomic_store(&g->idle->idle[slot], false);
+    atomic_store(&g->slots->running[slot], 0);
+    atomic_store(&g->slots->idle[slot], false);
 }
 
 static void
@@ -185,31 +198,60 @@ refuse(const struct guest *g)
     close(fd);
 }
 
+/* The table says which id is meant, so that it does not matter if the supervisor has gone on to
+ * another. The signal only wakes it, as a child's death would. */
+int
+keeper_kill(const struct guest *g, uint64_t id)
+{
+    int result = ENOENT;
+    size_t i;
+
+    for (i = 0; i < SUPERVISORS_MAX && id != 0; i++) {
+        if (keeper.supervisors[i] == 0 || atomic_load(&g->slots->running[i]) != id)
+            continue;
+        atomic_store(&g->slots->killed[i], id);
+        kill(keeper.supervisors[i], SIGCHLD);
+        result = 0;
+    }
+    return result;
+}
+
+/* The earlier of two timeouts for poll(2); -1 is never. */
+static int
+earlier(int a_ms, int b_ms)
+{
+    return a_ms < 0 || (b_ms >= 0 && b_ms < a_ms) ? b_ms : a_ms;
+}
+
 void
-keeper_run(const struct guest *g)
+keeper_run(struct guest *g)
 {
     for (;;) {
-        struct pollfd fds[] = {
-            {.fd = g->signals, .events = POLLIN},
-            {.fd = g->wanted, .events = POLLIN},
-            {.fd = -1, .events = POLLIN},
+        struct pollfd fds[WATCH_COUNT] = {
+            [WATCH_SIGNALS] = {.fd = g->signals, .events = POLLIN},
+            [WATCH_WANTED] = {.fd = g->wanted, .events = POLLIN},
+            [WATCH_LISTENER] = {.fd = -1, .events = POLLIN},
         };
-        int timeout_ms = -1;
+        int timeout_ms = control_watch(g, &fds[WATCH_CONTROL]);
         uint64_t count;
 
         if (keeper.orphans)
             sweep(g);
-        if (keeper_idle_count(g->idle) == 0 && (keeper.hold || !fork_supervisor(g))) {
-            timeout_ms = RETRY_MS;
-            fds[2].fd = g->listener;
+        if (keeper_idle_count(g->slots) == 0 && (keeper.hold || !fork_supervisor(g))) {
+            timeout_ms = earlier(timeout_ms, RETRY_MS);
+            fds[WATCH_LISTENER].fd = g->listener;
         }
         if (keeper.orphans)
-            timeout_ms = SWEEP_MS;
-        if (poll(fds, 3, timeout_ms) == 0)
+            timeout_ms = earlier(timeout_ms, SWEEP_MS);
+        if (poll(fds, WATCH_COUNT, timeout_ms) <= 0) {
+            memset(fds, 0, sizeof(fds));
             keeper.hold = false;
+        }
         take_signals(g);
         read(g->wanted, &count, sizeof(count)); /* it only wakes; the table tells */
-        if (fds[2].revents != 0 && keeper_idle_count(g->idle) == 0 && !fork_supervisor(g))
+        control_serve(g, &fds[WATCH_CONTROL]);
+        if (fds[WATCH_LISTENER].revents != 0 && keeper_idle_count(g->slots) == 0 &&
+            !fork_supervisor(g))
             refuse(g);
     }
 }

@@ -13,23 +13,29 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "backend/guest/inside/inside.h"
 
 enum { SUPERVISORS_MAX = 512 };
 
 /* Lifetime: process. Shared by PID 1 and all supervisors; each of them has a slot. */
-struct idle_table {
+struct slot_table {
     atomic_bool idle[SUPERVISORS_MAX];
+    _Atomic uint64_t running[SUPERVISORS_MAX]; /* the id of the execution; 0: none, or unnamed */
+    _Atomic uint64_t killed[SUPERVISORS_MAX];  /* the id of one that is to end, or was */
 };
 
 /* An empty table; NULL on failure. */
-struct idle_table *keeper_idle_new(void);
+struct slot_table *keeper_slots_new(void);
 
 /* How many supervisors wait for a connection. */
-unsigned keeper_idle_count(const struct idle_table *t);
+unsigned keeper_idle_count(const struct slot_table *t);
+
+/* Have the supervisor of the execution @id end it. Returns 0, or ENOENT if no such one runs. */
+int keeper_kill(const struct guest *g, uint64_t id);
 
 /* Keep supervisors until SIGTERM. */
-_Noreturn void keeper_run(const struct guest *g);
+_Noreturn void keeper_run(struct guest *g);
 
 #endif

@@ -32,13 +32,13 @@
 
 enum { BACKLOG = 1024, EXIT_USAGE = 2 };
 
-/* Bind RUN_DIR/guest.sock, for the directory's group (it has the set-group-ID bit). */
+/* Bind @name in @dir, for the directory's group (it has the set-group-ID bit). */
 static int
-listen_in(const char *dir)
+listen_in(const char *dir, const char *name, int type)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int len = snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", dir, GUEST_SOCKET);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int len = snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", dir, name);
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
     mode_t mask;
     int r;
 
@@ -137,14 +137,17 @@ main(int argc, char **argv, char **envp)
         complain("giving up privileges", r);
         return EXIT_FAILURE;
     }
-    home_prepare(&g);
+    r = home_prepare(&g);
+    if (r != 0)
+        complain("fork", r);
     g.env = base_environment(envp, g.home);
     g.oom = oom_counter_open();
     g.signals = open_signals();
     g.wanted = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    g.listener = listen_in(g.run_dir);
-    g.idle = keeper_idle_new();
-    if (!g.env || !g.idle || g.signals < 0 || g.wanted < 0 || g.listener < 0) {
+    g.slots = keeper_slots_new();
+    g.control = listen_in(g.run_dir, GUEST_CONTROL_SOCKET, SOCK_SEQPACKET | SOCK_NONBLOCK);
+    g.listener = listen_in(g.run_dir, GUEST_SOCKET, SOCK_STREAM); /* last: the host looks for it */
+    if (!g.env || !g.slots || g.signals < 0 || g.wanted < 0 || g.control < 0 || g.listener < 0) {
         complain("listening", errno);
         return EXIT_FAILURE;
     }

@@ -41,13 +41,24 @@ allocate(size_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
+/* Whether it is a detached one as it should be, or none. */
+static bool
+detachable(const struct guest_request *head)
+{
+    if (head->flags == 0)
+        return true;
+    return head->flags == GUEST_DETACHED && head->id != 0 && head->cap >= 2 &&
+           head->cap <= GUEST_SPOOL_CAP_MAX;
+}
+
 static bool
 acceptable(const struct guest_request *head)
 {
     return head->magic == GUEST_REQUEST_MAGIC && head->body_len > 0 &&
            head->body_len <= GUEST_BODY_MAX && head->argc > 0 && head->argc < head->body_len &&
            head->envc < head->body_len && head->uid != 0 && head->gid != 0 &&
-           head->uid != UINT32_MAX && head->gid != UINT32_MAX && head->timeout_ms > 0;
+           head->uid != UINT32_MAX && head->gid != UINT32_MAX && head->timeout_ms > 0 &&
+           head->reserved == 0 && detachable(head);
 }
 
 /*
@@ -78,6 +89,28 @@ receive_body(struct request *q, int fd, size_t have, char **ret)
     q->input = body + len;
     q->input_len = have - len;
     *ret = body;
+    return 0;
+}
+
+/* Receive what is left of the input. Returns as request_read(). */
+static int
+receive_input(struct request *q, int fd)
+{
+    size_t have = q->input_len;
+    size_t left = (size_t)q->input_left;
+    char *input;
+
+    if (left == 0)
+        return 0;
+    input = q->input_map = allocate(have + left);
+    if (!input)
+        return ENOMEM;
+    memcpy(input, q->input, have);
+    if (receive(fd, input + have, left, left) == 0)
+        return -1;
+    q->input = input;
+    q->input_len = have + left;
+    q->input_left = 0;
     return 0;
 }
 
@@ -184,6 +217,8 @@ request_done(struct request *q)
 {
     if (q->body_map)
         munmap(q->body_map, q->head.body_len);
+    if (q->input_map)
+        munmap(q->input_map, q->head.input_len);
     if (q->slots_map)
         munmap(q->slots_map, q->slots_size);
     *q = (struct request){0};
@@ -207,7 +242,8 @@ request_read(struct request *q, int fd, char **env)
     if (q->input_len > q->head.input_len)
         return EINVAL;
     q->input_left = q->head.input_len - q->input_len;
-    return parse_body(q, body, env);
+    r = q->head.flags & GUEST_DETACHED ? receive_input(q, fd) : 0;
+    return r == 0 ? parse_body(q, body, env) : r;
 }
 
 int

@@ -17,12 +17,14 @@ struct request {
     size_t input_len;
     uint64_t input_left; /* bytes for stdin still to be read from the socket */
     void *body_map;      /* of a large request; NULL: the static buffers do */
+    void *input_map;     /* of a detached one: all of its input */
     void *slots_map;
     size_t slots_size;
 };
 
 /*
- * Read a request from the connection @fd; @env is what its environment is put over.
+ * Read a request from the connection @fd, and with it all input of a detached one, whose host will
+ * not wait for a slow reader; @env is what its environment is put over.
  * Returns 0, an errno that the host is told, or -1 if the host went away.
  */
 int request_read(struct request *q, int fd, char **env);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/prctl.h>
@@ -24,6 +25,7 @@
 #include "backend/guest/inside/outbox.h"
 #include "backend/guest/inside/request.h"
 #include "backend/guest/inside/spawn.h"
+#include "backend/guest/inside/spool.h"
 #include "backend/guest/inside/tree.h"
 #include "backend/guest/protocol.h"
 
@@ -39,8 +41,9 @@ enum { WATCH_HOST, WATCH_SIGNALS, WATCH_IN, WATCH_OUT, WATCH_ERR, WATCH_COUNT };
 /* Lifetime: one execution, apart from what the first lines hold. */
 struct execution {
     const struct guest *g; /* process */
+    size_t slot;           /* process: ours in the table */
     int null;              /* process: /dev/null; -1: there is none */
-    int host;              /* the connection */
+    int host;              /* the connection; -1: a detached execution has let go of it */
     int in;                /* our ends of the command's streams; -1: closed */
     int out;
     int err;
@@ -52,6 +55,7 @@ struct execution {
     struct tree tree;
     struct request request;
     struct outbox outbox;
+    struct spool spool; /* instead, for output and end of a detached one */
 };
 
 static struct execution execution;
@@ -102,7 +106,7 @@ input_pipe(struct execution *x)
 static bool
 get_ready(struct execution *x)
 {
-    x->host = x->in = x->spawn.in = -1;
+    x->host = x->in = x->spawn.in = x->spool.fd = -1;
     x->tree = (struct tree){0};
     x->outbox.sent = x->outbox.len = 0;
     return output_pipe(&x->out, &x->spawn.out) && output_pipe(&x->err, &x->spawn.err);
@@ -110,15 +114,15 @@ get_ready(struct execution *x)
 
 /* Wait for a connection. Who takes one and leaves nobody idle has PID 1 fork another supervisor. */
 static bool
-take_connection(struct execution *x, atomic_bool *idle)
+take_connection(struct execution *x)
 {
     const uint64_t one = 1;
 
     do
         x->host = accept4(x->g->listener, NULL, NULL, SOCK_CLOEXEC);
     while (x->host < 0 && (errno == EINTR || errno == EAGAIN || errno == ECONNABORTED));
-    atomic_store(idle, false);
-    if (keeper_idle_count(x->g->idle) == 0 && write(x->g->wanted, &one, sizeof(one)) < 0)
+    atomic_store(&x->g->slots->idle[x->slot], false);
+    if (keeper_idle_count(x->g->slots) == 0 && write(x->g->wanted, &one, sizeof(one)) < 0)
         return false;
     return x->host >= 0;
 }
@@ -189,6 +193,15 @@ pump_input(struct execution *x, short revents)
     return 0;
 }
 
+/* Read from @pipe once, for the host or the spool. Returns as read(2). */
+static long
+take_output(struct execution *x, enum guest_frame_type type, int pipe)
+{
+    if (x->spool.fd >= 0)
+        return spool_read(&x->spool, type == GUEST_FRAME_STDERR, pipe);
+    return outbox_read(&x->outbox, type, pipe);
+}
+
 static void
 pump_output(struct execution *x, enum guest_frame_type type, int *pipe, short revents)
 {
@@ -196,7 +209,7 @@ pump_output(struct execution *x, enum guest_frame_type type, int *pipe, short re
 
     if (revents == 0 || !outbox_roomy(&x->outbox))
         return;
-    len = outbox_read(&x->outbox, type, *pipe);
+    len = take_output(x, type, *pipe);
     if (len == 0 || (len < 0 && errno != EAGAIN && errno != EINTR))
         close_fd(pipe);
 }
@@ -247,18 +260,29 @@ command_ended(struct execution *x, bool *ret_tree_gone)
     return x->tree.main_gone;
 }
 
+/* Whether PID 1 was asked to have this execution ended. */
+static bool
+killed(const struct execution *x)
+{
+    uint64_t id = x->request.head.id;
+
+    return id != 0 && atomic_load(&x->g->slots->killed[x->slot]) == id;
+}
+
 /* Relay input and output until the command ends or has to. Returns how. */
 static enum guest_exit_end
 relay(struct execution *x, bool *ret_tree_gone)
 {
     struct pollfd fds[WATCH_COUNT];
 
-    x->gathering = true;
+    x->gathering = x->host >= 0;
     for (;;) {
         choose(x, fds);
         wait_for_events(x, fds);
         if (fds[WATCH_SIGNALS].revents && command_ended(x, ret_tree_gone))
             return GUEST_END_EXITED;
+        if (killed(x))
+            return GUEST_END_KILLED;
         if (fds[WATCH_HOST].revents & (POLLRDHUP | POLLHUP | POLLERR))
             return GUEST_END_CANCELLED;
         if (now_us() >= x->deadline_us)
@@ -286,7 +310,7 @@ drain(struct execution *x, enum guest_frame_type type, int pipe)
     while (pipe >= 0 && total < DRAIN_MAX) {
         if (!outbox_roomy(&x->outbox) && outbox_send(&x->outbox, x->host, 0) < 0)
             return -1;
-        len = outbox_read(&x->outbox, type, pipe);
+        len = take_output(x, type, pipe);
         if (len <= 0)
             break;
         total += len;
@@ -325,8 +349,38 @@ report_exit(struct execution *x, enum guest_exit_end end)
     fill_end(x, end, &e);
     if (drain(x, GUEST_FRAME_STDOUT, x->out) < 0 || drain(x, GUEST_FRAME_STDERR, x->err) < 0)
         return;
+    if (x->spool.fd >= 0) {
+        spool_end(&x->spool, &e);
+        return;
+    }
     outbox_frame(&x->outbox, GUEST_FRAME_EXIT, &e, sizeof(e));
     outbox_send(&x->outbox, x->host, 0);
+}
+
+/* Make the spool of a detached execution; what goes wrong is noted in x->spawn.failure. */
+static bool
+open_spool(struct execution *x)
+{
+    const struct guest_request *head = &x->request.head;
+    int r = 0;
+
+    if (head->flags & GUEST_DETACHED)
+        r = spool_open(&x->spool, x->g->run_dir, head->id, head->cap);
+    x->spawn.failure = (struct guest_failure){GUEST_STAGE_SPOOL, r};
+    return r == 0;
+}
+
+/* Tell the host that the command runs: at once if it is detached, and then the host is not needed
+ * any more; otherwise with whatever comes next. */
+static void
+report_started(struct execution *x)
+{
+    outbox_frame(&x->outbox, GUEST_FRAME_STARTED, NULL, 0);
+    if (x->spool.fd < 0)
+        return;
+    outbox_send(&x->outbox, x->host, 0);
+    x->outbox.sent = x->outbox.len = 0; /* a host that is gone reads the spool */
+    close_fd(&x->host);
 }
 
 /* Run the command that was asked for. Returns false if some of it is left: dead, but not to be
@@ -334,15 +388,24 @@ report_exit(struct execution *x, enum guest_exit_end end)
 static bool
 run(struct execution *x)
 {
+    _Atomic uint64_t *running = &x->g->slots->running[x->slot];
     enum guest_exit_end end;
     bool tree_gone = false;
 
-    if (!start(x)) {
+    if (!open_spool(x)) {
         report_failure(x, x->spawn.failure);
         return true;
     }
-    outbox_frame(&x->outbox, GUEST_FRAME_STARTED, NULL, 0);
+    if (!start(x)) {
+        if (x->spool.fd >= 0)
+            spool_remove(x->g->run_dir, x->request.head.id);
+        report_failure(x, x->spawn.failure);
+        return true;
+    }
+    atomic_store(running, x->request.head.id);
+    report_started(x);
     end = relay(x, &tree_gone);
+    atomic_store(running, 0);
     if (!tree_gone)
         tree_gone = tree_kill(&x->tree, x->g->signals);
     report_exit(x, end);
@@ -365,22 +428,23 @@ serve(struct execution *x)
     close_fd(&x->out);
     close_fd(&x->err);
     close_command_ends(x);
+    spool_close(&x->spool);
     request_done(&x->request);
     return clean;
 }
 
 /* Become idle, unless enough others are. */
 static bool
-stay(const struct guest *g, atomic_bool *idle)
+stay(const struct execution *x)
 {
-    if (keeper_idle_count(g->idle) >= IDLE_ENOUGH)
+    if (keeper_idle_count(x->g->slots) >= IDLE_ENOUGH)
         return false;
-    atomic_store(idle, true);
+    atomic_store(&x->g->slots->idle[x->slot], true);
     return true;
 }
 
 void
-supervise(const struct guest *g, atomic_bool *idle)
+supervise(const struct guest *g, size_t slot)
 {
     struct execution *x = &execution;
     sigset_t alarms;
@@ -389,12 +453,13 @@ supervise(const struct guest *g, atomic_bool *idle)
     sigaddset(&alarms, SIGALRM);
     sigprocmask(SIG_UNBLOCK, &alarms, NULL);
     x->g = g;
+    x->slot = slot;
     x->null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
         _exit(1);
     do
-        if (!get_ready(x) || !take_connection(x, idle) || !serve(x))
+        if (!get_ready(x) || !take_connection(x) || !serve(x))
             _exit(1);
-    while (stay(g, idle));
+    while (stay(x));
     _exit(0);
 }

@@ -2,14 +2,14 @@
 #ifndef BACKEND_GUEST_INSIDE_SUPERVISE_H
 #define BACKEND_GUEST_INSIDE_SUPERVISE_H
 
-#include <stdatomic.h>
+#include <stddef.h>
 
 #include "backend/guest/inside/inside.h"
 
 /*
- * Be a supervisor: wait for a connection, serve it, and so on while one is needed. @idle, true at
- * first, says whether it waits. The exit status is 0 unless something is left behind.
+ * Be the supervisor of @slot, which is idle at first: wait for a connection, serve it, and so on
+ * while one is needed. The exit status is 0 unless something is left behind.
  */
-_Noreturn void supervise(const struct guest *g, atomic_bool *idle);
+_Noreturn void supervise(const struct guest *g, size_t slot);
 
 #endif

@@ -15,6 +15,10 @@ ALTER TABLE audit ADD COLUMN output_hash TEXT; -- hex, over its row of `output`;
 ALTER TABLE output ADD COLUMN stdout_head INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE output ADD COLUMN stderr_head INTEGER NOT NULL DEFAULT 0;
 
+-- The janitor asks every second what runs in the background, and which one-shots have done with it.
+CREATE INDEX audit_background ON audit (container_id) WHERE background = 1 AND status = 'running';
+CREATE INDEX container_one_shot ON container (id) WHERE one_shot = 1;
+
 CREATE UNIQUE INDEX audit_chain ON audit (chain) WHERE chain IS NOT NULL;
 
 -- Positions of the chain that cleanups have given up: the rows are gone or about to be, and the link
