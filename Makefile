@@ -31,8 +31,8 @@ GUEST_LDFLAGS := -nostartfiles -Wl,-static,-pie,--no-dynamic-linker,-z,text,-z,r
 GUEST_START  = $(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $(shell $(CC) -print-file-name=crtbeginS.o)
 GUEST_END    = $(shell $(CC) -print-file-name=crtendS.o) $(MUSL_LIB)/crtn.o
 
-SRC       := $(filter-out fcgi/main.c,$(wildcard fcgi/*.c handlers/*.c backend/*.c backend/*/*.c))
-SRC_S     := $(wildcard backend/store/*.S)
+SRC       := $(filter-out fcgi/main.c,$(wildcard fcgi/*.c handlers/*.c handlers/*/*.c backend/*.c backend/*/*.c))
+SRC_S     := $(wildcard backend/store/*.S handlers/openapi/*.S)
 GUEST_SRC := $(wildcard backend/guest/inside/*.c)
 OBJ       := $(SRC:%.c=$(BUILD)/%.o) $(SRC_S:%.S=$(BUILD)/%.o)
 GUEST_OBJ := $(GUEST_SRC:%.c=$(BUILD)/musl/%.o)
@@ -66,7 +66,7 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/%.o: %.S $(wildcard backend/store/migrations/*.sql)
+$(BUILD)/%.o: %.S $(wildcard backend/store/migrations/*.sql handlers/openapi/*.json)
 	@mkdir -p $(@D)
 	$(CC) -I. -c -o $@ $<
 

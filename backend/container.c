@@ -7,6 +7,7 @@
 
 #include "backend/background.h"
 #include "backend/gpu.h"
+#include "backend/pool.h"
 #include "backend/store/store.h"
 
 enum { LOCK_WAIT_MS = 130000 }; /* longer than all that a holder does, but snapshots of gigabytes */
@@ -57,14 +58,20 @@ bring_up(struct backend *b, struct store *store, const struct container *c, stru
     return r < 0 ? r : store_container_status(store, c->id, CONTAINER_RUNNING, time_now_ms(), err);
 }
 
-/* Make the container that the row @c announces; on failure neither remains. */
+/* Make the container @c from the ground: the row first, then the engine; on failure neither
+ * remains. */
 static int
-make(struct backend *b, struct store *store, const struct container *c, struct error *err)
+make(struct backend *b, struct store *store, struct container *c, struct error *err)
 {
     _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
-    const struct engine_spec spec = container_engine_spec(c);
+    struct engine_spec spec;
     int r;
 
+    id_container(c->id);
+    r = c->gpus > 0 ? gpu_insert(b, c, err) : store_container_insert(store, c, err);
+    if (r < 0)
+        return r;
+    spec = container_engine_spec(c);
     r = container_lock(b, c->id, &lock, err);
     if (r == 0)
         r = engine_create(b->engine, &spec, err);
@@ -75,7 +82,7 @@ make(struct backend *b, struct store *store, const struct container *c, struct e
     return r;
 }
 
-/* A new container by @plan: the row first, then the engine. */
+/* A new container by @plan: out of the pool, or made now. */
 static int
 create(struct backend *b, struct store *store, const struct container *plan, json_t *labels,
        struct container *ret, struct error *err)
@@ -83,21 +90,22 @@ create(struct backend *b, struct store *store, const struct container *plan, jso
     const struct service *service = &b->settings->service;
     struct container c = *plan;
     _cleanup_(freep) char *text = json_dumps(labels, JSON_COMPACT);
+    bool taken = false;
     int r;
 
     if (labels && !text)
         return error_errno(err, ENOMEM, "labels");
-    r = store_owner_uid(store, c.owner, service->uid_first, service->uid_last, &c.uid, err);
+    /* The last of the range is the pool's, for containers without an owner. */
+    r = store_owner_uid(store, c.owner, service->uid_first, service->uid_last - 1, &c.uid, err);
     if (r < 0)
         return r;
-    id_container(c.id);
     c.labels = text;
     c.status = CONTAINER_CREATING;
     c.worker = b->context->worker_id;
     c.created_at_ms = time_now_ms();
     c.last_used_at_ms = c.created_at_ms;
-    r = c.gpus > 0 ? gpu_insert(b, &c, err) : store_container_insert(store, &c, err);
-    if (r == 0)
+    r = pool_take(b, &c, &taken, err);
+    if (r == 0 && !taken)
         r = make(b, store, &c, err);
     return r < 0 ? r : store_container_get(store, c.id, ret, err);
 }

@@ -24,7 +24,9 @@ struct engine;
 enum {
     ENGINE_RUNTIMES_MAX = 8,
     ENGINE_NAME_SIZE = 32,
-    ENGINE_STATS_MAX = 512 /* containers in one engine_stats() */
+    ENGINE_IMAGE_ID_SIZE = 80,
+    ENGINE_STATS_MAX = 512, /* containers in one engine_stats() */
+    ENGINE_IMAGES_MAX = 32  /* images that the broker is asked for at one time */
 };
 
 /* The engine as GET status shows it. Strings are "" where it does not say. */
@@ -83,6 +85,23 @@ int engine_info(struct engine *e, struct engine_info *ret, struct error *err);
  */
 int engine_create(struct engine *e, const struct engine_spec *spec, struct error *err);
 
+/*
+ * As engine_create(), for the pool: @spec has no owner and no workspace, and its uid is the last of
+ * the settings' range.
+ */
+int engine_warm(struct engine *e, const struct engine_spec *spec, struct error *err);
+
+/*
+ * Give a container of the pool, which runs, to its owner: the workspace of @spec appears inside, and
+ * its home is theirs (30 s). A failure may leave it half given: it is to be removed. Also
+ * ERR_NOT_FOUND: it does not run, or is somebody's.
+ */
+int engine_adopt(struct engine *e, const struct engine_spec *spec, struct error *err);
+
+/* The engine's id of what @image refers to now (15 s). Also ERR_TEMPLATE_NOT_READY. */
+int engine_image_id(struct engine *e, const char *image, char ret[ENGINE_IMAGE_ID_SIZE],
+                    struct error *err);
+
 /* Start a stopped one, workspace attached; returns when its guest listens (120 s). Running is fine.
  * Also ERR_NOT_FOUND. */
 int engine_start(struct engine *e, const struct engine_spec *spec, struct error *err);
@@ -110,6 +129,61 @@ int engine_inspect(struct engine *e, const char *id, struct engine_container *re
  */
 int engine_stats(struct engine *e, const char (*ids)[CONTAINER_ID_SIZE], size_t count,
                  struct engine_stats *ret, struct error *err);
+
+/* An image as the engine has it. */
+struct engine_image {
+    bool exists;
+    int64_t size_bytes; /* 0 if it does not exist */
+};
+
+/* What @count images (references in @references) are (60 s), in the same places of @ret. */
+int engine_images(struct engine *e, const char (*references)[IMAGE_SIZE], size_t count,
+                  struct engine_image *ret, struct error *err);
+
+/* A template's image. */
+struct engine_template {
+    char name[NAME_SIZE];   /* of the template; "" for one of templates.yaml that has an image */
+    char image[IMAGE_SIZE]; /* the reference that it is made from; "" if there is none */
+};
+
+/* Where the image in service of the template @name is: "sandbox-template-INSTANCE:NAME". */
+void engine_template_reference(const char *instance, const char *name, char out[IMAGE_SIZE]);
+
+/*
+ * Put the image @t->image, which the engine has, into the service of the template @t->name (60 s).
+ * Also ERR_NOT_FOUND (it has no such image), ERR_CONFLICT (it is not one to make a template of: a
+ * snapshot, or another installation's).
+ */
+int engine_image_adopt(struct engine *e, const struct engine_template *t, struct error *err);
+
+/*
+ * Takes the next @len bytes of a job's log: whole UTF-8 characters, no control characters but
+ * newline and tab. It is also called several times a second with @len 0 while nothing comes. A
+ * negative return ends the job.
+ */
+typedef int (*engine_log_fn)(void *arg, const char *text, size_t len);
+
+/*
+ * Pull @t->image, and put it into the service of @t->name if that is not "". It takes as long as
+ * builds.timeout_seconds at most; what was in service stays so on failure. Also ERR_CONFLICT as
+ * above, or where @log ended it.
+ */
+int engine_image_pull(struct engine *e, const struct engine_template *t, engine_log_fn log,
+                      void *log_arg, struct error *err);
+
+/*
+ * Build an image and put it into the service of the template @name, as engine_image_pull(). The
+ * context is a tar in the sealed memfd @context_fd, which stays the caller's.
+ */
+int engine_image_build(struct engine *e, const char *name, int context_fd, engine_log_fn log,
+                       void *log_arg, struct error *err);
+
+/*
+ * Take the image of the template @t->name out of service, and remove the pulled one that it was
+ * made from, @t->image if that is not "", unless templates.yaml names it or something uses it (120
+ * s). Missing is fine.
+ */
+int engine_image_discard(struct engine *e, const struct engine_template *t, struct error *err);
 
 /*
  * Make snapshot @snapshot_id of container @id, running (its processes are frozen meanwhile) or

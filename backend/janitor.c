@@ -10,6 +10,7 @@
 #include "backend/background.h"
 #include "backend/container.h"
 #include "backend/engine.h"
+#include "backend/idempotency.h"
 #include "backend/idle.h"
 #include "backend/log.h"
 #include "backend/retention.h"
@@ -275,6 +276,8 @@ janitor_pass(struct backend *b, struct error *err)
         r = backend_store(b, &p.store, err);
     if (r == 0)
         r = interrupt_orphans(&p, err);
+    if (r == 0)
+        r = store_keyed_expire(p.store, time_now_ms() - IDEMPOTENCY_KEPT_MS, err);
     if (r < 0)
         return r;
     tend_audit(b);

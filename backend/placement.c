@@ -74,7 +74,8 @@ static int
 plan_template(const struct settings *s, const struct placement *p, struct container *c,
               struct error *err)
 {
-    const struct template_entry *template = settings_template(s, p->template_name);
+    const struct template_entry *template =
+        p->template ? p->template : settings_template(s, p->template_name);
 
     if (!template)
         return error_violation(err, "/template",
@@ -82,7 +83,7 @@ plan_template(const struct settings *s, const struct placement *p, struct contai
                                                 : "is required, for no template is the default%s",
                                p->template_name ? p->template_name : "");
     snprintf(c->template_name, sizeof(c->template_name), "%s", template->name);
-    snprintf(c->image, sizeof(c->image), "%s", template->image);
+    snprintf(c->image, sizeof(c->image), "%s", template->image ? template->image : "");
     if (template->gpus > c->gpus)
         c->gpus = template->gpus;
     return 0;

@@ -182,15 +182,15 @@ drain(FCGX_Stream *stream)
  * there is more than that, or a negative errno.
  */
 static int
-read_bounded(FCGX_Stream *stream, int64_t announced, struct buf *body)
+read_bounded(FCGX_Stream *stream, int64_t announced, size_t max, struct buf *body)
 {
     size_t left, want = announced >= 0 ? (size_t)announced + 1 : 4096;
 
-    while (body->len <= BODY_MAX_BYTES) {
+    while (body->len <= max) {
         char *to;
         int n;
 
-        left = BODY_MAX_BYTES + 1 - body->len;
+        left = max + 1 - body->len;
         if (want > left)
             want = left;
         to = buf_reserve(body, want);
@@ -209,11 +209,12 @@ int
 request_body(FCGX_Stream *stream, struct incoming *in, struct buf *body, bool *ret_at_end,
              struct error *err)
 {
+    size_t max = in->body_max ? in->body_max : BODY_MAX_BYTES;
     bool at_end;
     int r = 0;
 
-    if (in->content_length <= BODY_MAX_BYTES)
-        r = read_bounded(stream, in->content_length, body);
+    if (in->content_length <= (int64_t)max)
+        r = read_bounded(stream, in->content_length, max, body);
     if (r < 0)
         return error_errno(err, -r, "reading a body");
     at_end = r > 0 || drain(stream);

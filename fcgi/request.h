@@ -17,7 +17,7 @@
 #include "backend/schema.h"
 
 enum {
-    BODY_MAX_BYTES = 1 << 20,
+    BODY_MAX_BYTES = 1 << 20,  /* of a body, where the route says nothing else */
     BODY_DEPTH_MAX = 32,       /* of nested arrays and objects */
     BODY_VALUES_MAX = 1 << 16, /* a value costs up to 200 bytes of memory for 2 of the body's */
     REQUEST_ID_MAX = 64
@@ -37,6 +37,7 @@ struct incoming {
     int64_t content_length; /* as announced; -1: not */
     const char *body;       /* not NUL-terminated */
     size_t body_len;
+    size_t body_max; /* bytes it may have; 0: BODY_MAX_BYTES */
     bool body_too_large;
 };
 
@@ -48,8 +49,8 @@ struct incoming {
 int request_params(char *const *envp, struct incoming *in, struct error *err);
 
 /*
- * Read the body to its end into @body, of which @in then borrows. One that is over BODY_MAX_BYTES
- * is read and forgotten up to a limit, so that the peer comes to read the answer. On success
+ * Read the body to its end into @body, of which @in then borrows. One that is over
+ * in->body_max is read and forgotten up to a limit, so that the peer comes to read the answer. On success
  * *ret_at_end says whether the end was reached and another request may follow on the connection.
  * Errors: ERR_BAD_JSON if it is not as long as announced; -EPIPE, without an error noted, if the
  * peer went away, broke the protocol or stayed silent.

@@ -31,7 +31,7 @@ put_problem_headers(struct buf *b, const struct answer *a)
  */
 static int
 put(FCGX_Stream *out, const struct incoming *in, const struct answer *a, int status,
-    const char *text)
+    const char *type, const char *text)
 {
     bool failed = a->error.code != ERR_NONE;
     size_t len = text ? strlen(text) : 0;
@@ -42,12 +42,13 @@ put(FCGX_Stream *out, const struct incoming *in, const struct answer *a, int sta
     buf_printf(&b, "Status: %d %s\r\nX-Request-Id: %s\r\n", status, problem_title(status),
                in->request_id);
     if (text)
-        buf_printf(&b, "Content-Type: %s\r\nContent-Length: %zu\r\n",
-                   failed ? "application/problem+json" : "application/json; charset=utf-8", len);
+        buf_printf(&b, "Content-Type: %s\r\nContent-Length: %zu\r\n", type, len);
     if (failed)
         put_problem_headers(&b, a);
     else if (a->response.etag[0])
         buf_printf(&b, "ETag: %s\r\n", a->response.etag);
+    if (a->replayed && !failed)
+        buf_printf(&b, "Idempotency-Replayed: true\r\n");
     if (buf_printf(&b, "\r\n") < 0 || FCGX_PutStr(b.data, (int)b.len, out) < 0)
         return -EPIPE;
     if (text && !head_only && FCGX_PutStr(text, (int)len, out) < 0)
@@ -100,14 +101,25 @@ response_stream_init(struct response_stream *s, FCGX_Stream *out, const struct i
     };
 }
 
+/* The media type of an answer that has content. */
+static const char *
+media_type(const struct answer *a)
+{
+    if (a->error.code != ERR_NONE)
+        return "application/problem+json";
+    return a->response.text ? "text/plain; charset=utf-8" : "application/json; charset=utf-8";
+}
+
 int
 response_send(FCGX_Stream *out, const struct incoming *in, const struct answer *a)
 {
     bool failed = a->error.code != ERR_NONE;
     json_auto_t *problem = failed ? problem_json(&a->error, in->request_id) : NULL;
     const json_t *json = failed ? problem : a->response.json;
-    _cleanup_(freep) char *text = json ? json_print(json) : NULL;
+    _cleanup_(freep) char *dumped = json ? json_print(json) : NULL;
+    const char *text = failed || !a->response.text ? dumped : a->response.text;
     int status = failed ? problem_status(a->error.code) : a->response.status;
 
-    return put(out, in, a, json && !text ? problem_status(ERR_INTERNAL) : status, text);
+    return put(out, in, a, json && !dumped ? problem_status(ERR_INTERNAL) : status, media_type(a),
+               text);
 }

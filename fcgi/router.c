@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fcgi/once.h"
+
 enum { SEGMENT_MAX = 128, ACTION_SIZE = 1024 };
 
 /* What a path matched. Lifetime: request. */
@@ -206,8 +208,8 @@ decode_body(const struct route *route, const struct incoming *in, struct decoded
     int r = 0;
 
     if (in->body_too_large)
-        return error_set(err, ERR_BODY_TOO_LARGE, "the body is larger than %d bytes",
-                         (int)BODY_MAX_BYTES);
+        return error_set(err, ERR_BODY_TOO_LARGE, "the body is larger than %zu bytes",
+                         route->body_max ? route->body_max : BODY_MAX_BYTES);
     if (!route->body && !route->body_raw)
         return refuse_body(in, err);
     if (in->body_len == 0)
@@ -271,7 +273,7 @@ run_route(const struct route *route, struct request *req, const struct incoming 
     req->body = body.data;
     req->json = body.json;
     req->query = query.data;
-    return route->handle(req, &a->response, &a->error);
+    return once_serve(route, req, in, a);
 }
 
 /* The media type that @header asks for among those we know; the first one named counts. */
@@ -323,6 +325,20 @@ serve(const struct route *const *tables, struct backend *b, const struct incomin
     return run_route(route, &req, in, a);
 }
 
+size_t
+router_body_max(const struct route *const *tables, const struct incoming *in)
+{
+    const struct route *route = NULL;
+    struct match m = {0};
+    char allowed[64];
+
+    if (in->path)
+        find_pattern(tables, in->path, &m);
+    if (m.pattern)
+        route = find_method(tables, m.pattern, in->method, allowed);
+    return route && route->body_max ? route->body_max : BODY_MAX_BYTES;
+}
+
 void
 router_serve(const struct route *const *tables, struct backend *b, const struct incoming *in,
              struct stream *stream, int peer_fd, struct answer *a)
@@ -342,5 +358,7 @@ void
 answer_done(struct answer *a)
 {
     json_decref(a->response.json);
+    free(a->response.text);
     a->response.json = NULL;
+    a->response.text = NULL;
 }

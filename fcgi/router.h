@@ -17,6 +17,7 @@ struct answer {
     struct response response;
     struct error error; /* ERR_NONE: the response counts, else this does */
     char allow[64];     /* for a 405: the methods of the path */
+    bool replayed;      /* the first answer to this Idempotency-Key, once more */
 };
 
 /*
@@ -26,6 +27,9 @@ struct answer {
  */
 void router_serve(const struct route *const *tables, struct backend *b, const struct incoming *in,
                   struct stream *stream, int peer_fd, struct answer *a);
+
+/* Bytes that the body of @in may have, which is known before it is read. */
+size_t router_body_max(const struct route *const *tables, const struct incoming *in);
 
 /* Give back what an answer holds. */
 void answer_done(struct answer *a);

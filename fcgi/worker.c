@@ -72,8 +72,9 @@ serve_request(const struct worker_spec *w, struct backend *b, FCGX_Request *r, b
     _cleanup_(buf_done) struct buf body;
     bool at_end = false;
 
-    buf_init(&body, BODY_MAX_BYTES + 1);
     request_params(r->envp, &in, &a.error);
+    in.body_max = router_body_max(w->tables, &in);
+    buf_init(&body, in.body_max + 1);
     response_stream_init(&stream, r->out, &in);
     if (request_body(r->in, &in, &body, &at_end, &a.error) == -EPIPE)
         return false;

@@ -165,6 +165,7 @@ const struct route audit_admin_routes[] = {
      .handle = summary_get,
      .query = summary_fields,
      .query_size = sizeof(struct summary_query),
+     .answers = "200 AuditSummary",
      .summary = "Figures over the executions that the caller may see"},
     {.method = "POST",
      .path = "/audit/cleanup",
@@ -172,6 +173,7 @@ const struct route audit_admin_routes[] = {
      .handle = cleanup_post,
      .body = cleanup_fields,
      .body_size = sizeof(struct cleanup_body),
+     .answers = "200 AuditCleanup",
      .summary = "Remove old audit entries"},
     {0},
 };

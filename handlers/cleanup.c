@@ -77,6 +77,8 @@ const struct route cleanup_routes[] = {
      .handle = cleanup_post,
      .body = cleanup_fields,
      .body_size = sizeof(struct cleanup_body),
+     .answers = "200 Cleanup",
+     .errors = "502",
      .summary = "Remove idle and orphaned containers"},
     {0},
 };

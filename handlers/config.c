@@ -45,6 +45,7 @@ const struct route config_routes[] = {
      .path = "/config",
      .role = ROLE_VIEWER,
      .handle = config_get,
+     .answers = "200 Config",
      .summary = "The configuration in force"},
     {.method = "PUT",
      .path = "/config",
@@ -53,6 +54,7 @@ const struct route config_routes[] = {
      .body = policy_fields,
      .body_size = sizeof(struct policy),
      .body_raw = true,
+     .answers = "200 Config",
      .summary = "Change the configuration by a merge patch"},
     {0},
 };

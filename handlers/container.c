@@ -3,6 +3,7 @@
 
 #include "backend/container_act.h"
 #include "backend/container_view.h"
+#include "backend/template.h"
 #include "handlers/execute.h"
 #include "handlers/json.h"
 #include "handlers/page.h"
@@ -184,7 +185,7 @@ containers_post(const struct request *req, struct response *res, struct error *e
     where.sandbox = true; /* who makes a container asks for one */
     r = check_labels(body->labels, err);
     if (r == 0)
-        r = placement_plan(req->backend->settings, &where, &plan, err);
+        r = template_place(req->backend, &where, &plan, err);
     if (r == 0 && plan.one_shot)
         r = error_violation(err, "/session_id",
                             "is required in scope session, or nobody could find the container");
@@ -304,22 +305,29 @@ container_post_exec(const struct request *req, struct response *res, struct erro
 const struct route container_routes[] = {
     {.method = "GET", .path = "/containers", .role = ROLE_VIEWER, .handle = containers_get,
      .query = list_fields, .query_size = sizeof(struct list_query),
+     .answers = "200 ContainerList", .errors = "502",
      .summary = "The containers that the caller may see"},
     {.method = "POST", .path = "/containers", .role = ROLE_USER, .handle = containers_post,
      .body = create_fields, .body_size = sizeof(struct create_body),
+     .answers = "201 Container, 200 Container", .errors = "502",
      .summary = "The running container of a scope, made if there is none"},
     {.method = "GET", .path = "/containers/{id}", .role = ROLE_VIEWER, .handle = container_get_one,
-     .summary = "One container"},
+     .answers = "200 Container", .errors = "502", .summary = "One container"},
     {.method = "DELETE", .path = "/containers/{id}", .role = ROLE_USER, .handle = container_delete,
-     .summary = "Remove a container and its private data"},
+     .answers = "204", .errors = "502", .summary = "Remove a container and its private data"},
     {.method = "POST", .path = "/containers/{id}/start", .role = ROLE_USER,
-     .handle = container_post_start, .summary = "Start a container"},
+     .handle = container_post_start, .answers = "200 Container", .errors = "502",
+     .summary = "Start a container"},
     {.method = "POST", .path = "/containers/{id}/stop", .role = ROLE_USER,
-     .handle = container_post_stop, .summary = "Stop a container"},
+     .handle = container_post_stop, .answers = "200 Container", .errors = "502",
+     .summary = "Stop a container"},
     {.method = "POST", .path = "/containers/{id}/restart", .role = ROLE_USER,
-     .handle = container_post_restart, .summary = "Restart a container"},
+     .handle = container_post_restart, .answers = "200 Container", .errors = "502",
+     .summary = "Restart a container"},
     {.method = "POST", .path = "/containers/{id}/exec", .role = ROLE_USER,
-     .handle = container_post_exec, .body = exec_fields, .body_size = sizeof(struct exec_body),
+     .handle = container_post_exec, .replay = execution_replay, .body = exec_fields,
+     .body_size = sizeof(struct exec_body),
+     .answers = "200 Execution, 202 Background", .errors = "502", .events = true, .lines = true,
      .summary = "Run a command in this very container"},
     {0},
 };

@@ -1,6 +1,7 @@
 /* POST execute. */
 #include "handlers/execute.h"
 
+#include "backend/recall.h"
 #include "handlers/json.h"
 #include "handlers/routes.h"
 
@@ -49,35 +50,17 @@ command_from_body(const struct request *req, const struct command_body *body,
         .background = body->background,
         .request_id = req->request_id,
         .observer = body->background ? NULL : events_observer(events),
+        .nonce = req->nonce,
         .peer_fd = req->peer_fd,
     };
     return command_check(req->backend->settings, ret, err);
-}
-
-/* How @x went, without what it wrote. */
-static json_t *
-execution_json(const struct execution *x)
-{
-    const struct audit_entry *e = &x->entry;
-
-    return json_pack(
-        "{s:s, s:o, s:o, s:o, s:o, s:b, s:b, s:I, s:I, s:b, s:b, s:I, s:{s:I, s:f}, s:o}", "id",
-        e->id, "container_id", json_text(e->container_id), "status",
-        json_spelled(audit_status_names, (int)e->status), "exit_code",
-        e->exit_code < 0 ? json_null() : json_integer(e->exit_code), "signal", json_text(e->signal),
-        "stdout_truncated", x->output.out_truncated, "stderr_truncated", x->output.errout_truncated,
-        "stdout_bytes", (json_int_t)e->stdout_bytes, "stderr_bytes", (json_int_t)e->stderr_bytes,
-        "timed_out", e->status == AUDIT_TIMED_OUT, "oom_killed", e->status == AUDIT_OOM_KILLED,
-        "duration_ms", (json_int_t)e->duration_ms, "usage", "cpu_ms", (json_int_t)e->cpu_ms,
-        "max_memory_mb", (double)e->max_memory_kib / 1024, "started_at",
-        json_time(e->started_at_ms));
 }
 
 /* All of it in one answer. */
 static int
 answer_whole(const struct execution *x, struct response *res, struct error *err)
 {
-    json_auto_t *json = execution_json(x);
+    json_auto_t *json = json_execution(&x->entry, &x->output);
 
     if (!json || json_set_output(json, &x->output) < 0)
         return response_json(res, 200, NULL, err);
@@ -99,16 +82,38 @@ execution_answer(const struct execution *x, int r, struct events *events, struct
                  struct error *err)
 {
     if (r < 0) {
-        if (events->stream && events->stream->begun)
-            events_error(events, err);
+        events_error(events, err);
         return r;
     }
     if (x->entry.background)
         return answer_background(&x->entry, res, err);
-    if (!events->stream)
-        return answer_whole(x, res, err);
-    events_exit(events, &x->entry, &x->output, execution_json(x)); /* who has left needs none */
-    return 0;
+    return events->stream ? 0 : answer_whole(x, res, err);
+}
+
+/* The first answer of one in the background said that it runs, unless it could not be started. */
+static void
+recall_first_answer(struct audit_entry *e)
+{
+    if (e->background && e->duration_ms > 0)
+        e->status = AUDIT_RUNNING;
+}
+
+int
+execution_replay(const struct request *req, struct response *res, struct error *err)
+{
+    const struct caller caller = request_caller(req);
+    _cleanup_(events_done) struct events events;
+    struct execution x = {0};
+    int r;
+
+    events_init(&events, req);
+    r = execution_recall(req->backend, &caller, req->nonce, req->peer_fd, &x, err);
+    recall_first_answer(&x.entry);
+    if (r == 0 && !x.entry.background && events.stream)
+        events.observer.ended(&events, &x.entry, &x.output);
+    r = execution_answer(&x, r, &events, res, err);
+    execution_done(&x);
+    return r;
 }
 
 /*
@@ -149,8 +154,13 @@ const struct route execute_routes[] = {
      .path = "/execute",
      .role = ROLE_USER,
      .handle = execute_post,
+     .replay = execution_replay,
      .body = execute_fields,
      .body_size = sizeof(struct execute_body),
+     .answers = "200 Execution, 202 Background",
+     .errors = "404 502",
+     .events = true,
+     .lines = true,
      .summary = "Run a command in a sandbox"},
     {0},
 };

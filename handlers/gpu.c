@@ -49,6 +49,7 @@ const struct route gpu_routes[] = {
      .path = "/gpu",
      .role = ROLE_VIEWER,
      .handle = gpu_get,
+     .answers = "200 Gpu",
      .summary = "The machine's GPUs"},
     {0},
 };

@@ -2,6 +2,7 @@
 #include "handlers/handler.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 struct caller
 request_caller(const struct request *req)
@@ -22,5 +23,14 @@ response_json(struct response *res, int status, json_t *json, struct error *err)
     json_decref(res->json);
     res->json = json;
     res->status = status;
+    return 0;
+}
+
+int
+response_text(struct response *res, char *text)
+{
+    free(res->text);
+    res->text = text;
+    res->status = 200;
     return 0;
 }

@@ -52,6 +52,9 @@ struct request {
     json_t *json;           /* the body as it came; NULL if the route takes none */
     const void *query;      /* the route's query struct, decoded; NULL if it has none */
     const char *action;     /* method and path, for change entries */
+    const char *nonce;      /* of a request with an Idempotency-Key, else NULL: ids of what it makes
+                               are derived from it (id_derived()) */
+    bool resumed; /* an earlier attempt with this nonce broke off: what it made is there */
     enum accept accept;
     struct stream *stream; /* not begun */
     int peer_fd;           /* POLLRDHUP here says that the client went away */
@@ -62,6 +65,7 @@ struct request {
 struct response {
     int status;
     json_t *json;  /* owned; NULL for 204 */
+    char *text;    /* owned: text/plain instead of JSON */
     char etag[40]; /* with its quotes; "" for none */
 };
 
@@ -70,19 +74,34 @@ typedef int (*handler_fn)(const struct request *req, struct response *res, struc
 /*
  * One operation. A table of them ends with a zeroed one. The order of checks is: path (404), method
  * (405), identity (401), role (403), size (413), media type (415), JSON (400), fields (422), query
- * (400).
+ * (400), Idempotency-Key (400 malformed, 409 used for another request).
  */
 struct route {
     const char *method;
     const char *path; /* "{id}" stands for one segment of [A-Za-z0-9._-]+ */
     int role;         /* enum role: the least that may; ROLE_UNSET refuses everyone */
     handler_fn handle;
+    /*
+     * Where the answer is too large to be kept for a request that comes again with its
+     * Idempotency-Key: build the answer again from what the first attempt left. Returns -ENOENT,
+     * without an error noted, if that has begun nothing. NULL: answers are kept.
+     */
+    handler_fn replay;
     const struct field *body;  /* NULL: the operation takes no body, and one sent is refused */
     size_t body_size;          /* bytes of the body struct */
+    size_t body_max;           /* bytes a body may have; 0: BODY_MAX_BYTES of fcgi/request.h */
     bool body_raw;             /* the handler reads req->json itself (PUT config's merge patch) */
     const struct field *query; /* NULL: any query parameter is refused */
     size_t query_size;         /* bytes of the query struct */
-    const char *summary;       /* one line for the API's description */
+    /* For the API's description (handlers/openapi/): */
+    const char *summary; /* one line */
+    const char *doc;     /* what else there is to say; or NULL */
+    const char *answers; /* of success: statuses with the name of a schema in components.json, a media
+                            type, or nothing for no content: "201 Container, 200 Container", "204" */
+    const char *errors;  /* statuses beyond those that any operation of its kind may have: "502"; or
+                            NULL */
+    bool events;         /* EVENTS_TYPE, for those who accept it */
+    bool lines;          /* LINES_TYPE, likewise */
 };
 
 /* Every route of the API: a NULL-terminated array of tables. */
@@ -96,5 +115,8 @@ struct caller request_caller(const struct request *req);
  * Returns 0, or -EIO (ERR_INTERNAL) for a NULL.
  */
 int response_json(struct response *res, int status, json_t *json, struct error *err);
+
+/* Answer 200 with @text (UTF-8), which is taken, as plain text. Returns 0. */
+int response_text(struct response *res, char *text);
 
 #endif

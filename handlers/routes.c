@@ -10,10 +10,12 @@ const struct route *const route_tables[] = {
     cleanup_routes,
     snapshot_routes,
     gpu_routes,
+    pool_routes,
     audit_routes,
     follow_routes,
-
     audit_admin_routes,
+    template_routes,
+    openapi_routes,
     NULL,
 };
 /* clang-format on */

@@ -12,9 +12,12 @@ extern const struct route execute_routes[];
 extern const struct route container_routes[];
 extern const struct route cleanup_routes[];
 extern const struct route gpu_routes[];
+extern const struct route pool_routes[];
 extern const struct route snapshot_routes[];
 extern const struct route audit_routes[];
+extern const struct route template_routes[];
 extern const struct route follow_routes[];
 extern const struct route audit_admin_routes[];
+extern const struct route openapi_routes[];
 
 #endif

@@ -142,14 +142,17 @@ snapshot_delete_one(const struct request *req, struct response *res, struct erro
 const struct route snapshot_routes[] = {
     {.method = "GET", .path = "/containers/{id}/snapshots", .role = ROLE_VIEWER,
      .handle = snapshots_get, .query = list_fields, .query_size = sizeof(struct list_query),
-     .summary = "The snapshots of a container"},
+     .answers = "200 SnapshotList", .summary = "The snapshots of a container"},
     {.method = "POST", .path = "/containers/{id}/snapshots", .role = ROLE_USER,
      .handle = snapshots_post, .body = create_fields, .body_size = sizeof(struct create_body),
+     .answers = "201 Snapshot", .errors = "502",
      .summary = "Keep the files of a container as they are now"},
     {.method = "POST", .path = "/containers/{id}/snapshots/{sid}/rollback", .role = ROLE_USER,
-     .handle = snapshot_post_rollback, .summary = "Give a container the files of a snapshot"},
+     .handle = snapshot_post_rollback, .answers = "200 Container", .errors = "502",
+     .summary = "Give a container the files of a snapshot"},
     {.method = "DELETE", .path = "/containers/{id}/snapshots/{sid}", .role = ROLE_USER,
-     .handle = snapshot_delete_one, .summary = "Forget a snapshot"},
+     .handle = snapshot_delete_one, .answers = "204", .errors = "409 502",
+     .summary = "Forget a snapshot"},
     {0},
 };
 /* clang-format on */

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 #include "backend/log.h"
 
 enum {
-    THREADS = 16, /* operations at one time: Docker itself makes few containers at once */
+    THREADS = 32, /* operations at one time: up to 16 long ones, the builder's, and others */
     THREAD_STACK = 256 << 10,
     IO_TIMEOUT_SECONDS = 10 /* for a caller to send its request and take its reply */
 };
@@ -29,14 +30,19 @@ struct server {
     struct broker *broker;
     int listen_fd;
     struct docker *docker; /* opened on first use */
+    int peer;              /* the connection of the request in hand */
+    int passed;            /* the descriptor that came with it, -1 if none */
 };
 
 /* A request's payload: as many bytes as the operation's struct has. */
 union payload {
     struct engine_spec spec;
     char id[CONTAINER_ID_SIZE];
+    char image[IMAGE_SIZE];
     bool disk;
     char ids[ENGINE_STATS_MAX][CONTAINER_ID_SIZE];
+    char references[ENGINE_IMAGES_MAX][IMAGE_SIZE];
+    struct engine_template template;
     struct broker_rollback_request rollback;
     struct broker_snapshot_request snapshot;
     char snapshot_id[SNAPSHOT_ID_SIZE];
@@ -156,6 +162,46 @@ serve_start(struct server *s, const union payload *p, size_t length, struct answ
 }
 
 static int
+serve_warm(struct server *s, const union payload *p, size_t length, struct answer *a,
+           struct error *err)
+{
+    _cleanup_(turn_end) struct turn turn = {0};
+    int r = check_payload_spec(s, p, length, SPEC_WARM, err);
+
+    (void)a;
+    if (r < 0)
+        return r;
+    turn_begin(s->broker->turns, p->spec.id, &turn);
+    return broker_warm(s->broker, s->docker, &p->spec, err);
+}
+
+static int
+serve_adopt(struct server *s, const union payload *p, size_t length, struct answer *a,
+            struct error *err)
+{
+    _cleanup_(turn_end) struct turn turn = {0};
+    int r = check_payload_spec(s, p, length, SPEC_ADOPT, err);
+
+    (void)a;
+    if (r < 0)
+        return r;
+    turn_begin(s->broker->turns, p->spec.id, &turn);
+    return broker_adopt(s->broker, s->docker, &p->spec, err);
+}
+
+static int
+serve_image_id(struct server *s, const union payload *p, size_t length, struct answer *a,
+               struct error *err)
+{
+    int r;
+
+    if (length != sizeof(p->image) || !terminated(p->image, sizeof(p->image)))
+        return refuse(err);
+    r = answer_alloc(a, ENGINE_IMAGE_ID_SIZE, err);
+    return r < 0 ? r : broker_image_id(s->broker, s->docker, p->image, a->data, err);
+}
+
+static int
 serve_stop(struct server *s, const union payload *p, size_t length, struct answer *a,
            struct error *err)
 {
@@ -230,6 +276,113 @@ serve_stats(struct server *s, const union payload *p, size_t length, struct answ
 }
 
 static int
+serve_images(struct server *s, const union payload *p, size_t length, struct answer *a,
+             struct error *err)
+{
+    size_t count = length / sizeof(p->references[0]);
+    int r;
+
+    if (count == 0 || count > ENGINE_IMAGES_MAX || length % sizeof(p->references[0]) != 0)
+        return refuse(err);
+    for (size_t i = 0; i < count; i++)
+        if (!terminated(p->references[i], sizeof(p->references[i])))
+            return refuse(err);
+    r = answer_alloc(a, count * sizeof(struct engine_image), err);
+    return r < 0 ? r : broker_images(s->docker, p->references, count, a->data, err);
+}
+
+static int
+check_payload_template(const union payload *p, size_t length, bool needs_name, bool needs_image,
+                       struct error *err)
+{
+    const struct engine_template *t = &p->template;
+
+    if (length != sizeof(*t) || !terminated(t->name, sizeof(t->name)) ||
+        !terminated(t->image, sizeof(t->image)))
+        return refuse(err);
+    return broker_check_template(t, needs_name, needs_image, err);
+}
+
+static int
+serve_image_adopt(struct server *s, const union payload *p, size_t length, struct answer *a,
+            struct error *err)
+{
+    int r = check_payload_template(p, length, true, true, err);
+
+    (void)a;
+    return r < 0 ? r : broker_image_adopt(s->broker, s->docker, &p->template, err);
+}
+
+/* A docker_log_fn: pass a piece on to the peer, and see whether it is still there. */
+static int
+send_piece(void *arg, const char *text, size_t len)
+{
+    const struct server *s = arg;
+    struct pollfd peer = {.fd = s->peer, .events = POLLRDHUP};
+    int r = 0;
+
+    if (poll(&peer, 1, 0) > 0)
+        return -EPIPE;
+    while (r == 0 && len > 0) {
+        struct broker_piece piece = {
+            .length = (uint32_t)(len < BROKER_PIECE_MAX ? len : BROKER_PIECE_MAX),
+        };
+
+        r = broker_write(s->peer, &piece, sizeof(piece));
+        if (r == 0)
+            r = broker_write(s->peer, text, piece.length);
+        text += piece.length;
+        len -= piece.length;
+    }
+    return r;
+}
+
+/* The end of the pieces, whatever became of the operation. */
+static void
+end_pieces(const struct server *s)
+{
+    const struct broker_piece last = {.length = 0};
+
+    broker_write(s->peer, &last, sizeof(last));
+}
+
+static int
+serve_pull(struct server *s, const union payload *p, size_t length, struct answer *a,
+           struct error *err)
+{
+    int r = check_payload_template(p, length, false, true, err);
+
+    (void)a;
+    if (r == 0)
+        r = broker_pull(s->broker, s->docker, &p->template, send_piece, s, err);
+    end_pieces(s);
+    return r;
+}
+
+static int
+serve_build(struct server *s, const union payload *p, size_t length, struct answer *a,
+            struct error *err)
+{
+    int r = check_payload_template(p, length, true, false, err);
+
+    (void)a;
+    if (r == 0)
+        r = broker_build(s->broker, s->docker, &p->template, s->passed, send_piece, s, err);
+    end_pieces(s);
+    return r;
+}
+
+static int
+serve_discard(struct server *s, const union payload *p, size_t length, struct answer *a,
+              struct error *err)
+{
+    int r = check_payload_template(p, length, true, false, err);
+
+    (void)a;
+    return r < 0 ? r : broker_discard(s->broker, s->docker, &p->template, err);
+}
+
+static int
 serve_rollback(struct server *s, const union payload *p, size_t length, struct answer *a,
                struct error *err)
 {
@@ -296,7 +449,10 @@ serve_snapshot_list(struct server *s, const union payload *p, size_t length, str
 static const serve_fn operations[] = {
     [BROKER_INFO] = serve_info, [BROKER_CREATE] = serve_create, [BROKER_START] = serve_start,
     [BROKER_STOP] = serve_stop, [BROKER_REMOVE] = serve_remove, [BROKER_INSPECT] = serve_inspect,
+    [BROKER_IMAGES] = serve_images, [BROKER_IMAGE_ADOPT] = serve_image_adopt, [BROKER_PULL] = serve_pull,
+    [BROKER_BUILD] = serve_build, [BROKER_DISCARD] = serve_discard,
     [BROKER_LIST] = serve_list, [BROKER_STATS] = serve_stats, [BROKER_ROLLBACK] = serve_rollback,
+    [BROKER_WARM] = serve_warm, [BROKER_ADOPT] = serve_adopt, [BROKER_IMAGE_ID] = serve_image_id,
     [BROKER_SNAPSHOT_CREATE] = serve_snapshot_create,
     [BROKER_SNAPSHOT_REMOVE] = serve_snapshot_remove,
     [BROKER_SNAPSHOT_LIST] = serve_snapshot_list,
@@ -341,15 +497,18 @@ handle(struct server *s, int fd)
     struct broker_request request;
     struct broker_reply reply = {0};
     struct answer answer = {0};
+    _cleanup_(closep) int passed = -1;
 
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
-    if (!peer_allowed(s, fd) || broker_read(fd, &request, sizeof(request)) < 0 ||
+    if (!peer_allowed(s, fd) || broker_read_with_fd(fd, &request, sizeof(request), &passed) < 0 ||
         request.length > sizeof(*payload))
         return;
     payload = calloc(1, sizeof(*payload));
     if (!payload || broker_read(fd, payload, request.length) < 0)
         return;
+    s->peer = fd;
+    s->passed = passed;
     if (open_docker(s, &reply.error) == 0 &&
         serve(s, request.operation, payload, request.length, &answer, &reply.error) == 0)
         reply.length = (uint32_t)answer.length;
@@ -420,6 +579,8 @@ wait_for_end(struct broker *b)
             return;
         if (sig == SIGHUP && current_reload(b->context->current, &err) < 0)
             log_error("settings stay as they were: %s", err.msg);
+        else
+            log_info("settings reloaded");
     }
 }
 

@@ -2,6 +2,7 @@
 #include "backend/engine.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -9,6 +10,8 @@
 #include <sys/un.h>
 
 #include "backend/broker/protocol.h"
+
+enum { PIECE_WAIT_MS = 200 }; /* until a log function hears that there is nothing new */
 
 /* Lifetime: thread. */
 struct engine {
@@ -84,6 +87,17 @@ read_payload(int fd, uint32_t length, size_t unit, size_t max, void **ret, struc
     return 0;
 }
 
+/* What the broker noted, as our own failure. */
+static int
+refused(const struct broker_reply *reply, struct error *err)
+{
+    int r = error_set_detail(err, reply->error.code, reply->error.detail, "%s", reply->error.msg);
+
+    if (err)
+        err->retry_after_seconds = reply->error.retry_after_seconds;
+    return r;
+}
+
 /*
  * Ask the broker. On success *ret (may be NULL where no payload is due) is an owned array of
  * *ret_count items of @unit bytes.
@@ -108,12 +122,8 @@ call(struct engine *e, enum broker_operation operation, const void *payload, siz
         r = broker_read(fd, &reply, sizeof(reply));
     if (r < 0)
         return unavailable(-r, "call", err);
-    if (reply.error.code != ERR_NONE) {
-        r = error_set_detail(err, reply.error.code, reply.error.detail, "%s", reply.error.msg);
-        if (err)
-            err->retry_after_seconds = reply.error.retry_after_seconds;
-        return r;
-    }
+    if (reply.error.code != ERR_NONE)
+        return refused(&reply, err);
     r = read_payload(fd, reply.length, unit, unit > 0 ? BROKER_REPLY_MAX : 0, &data, err);
     if (r == 0 && ret) {
         *ret = TAKE(data);
@@ -168,6 +178,32 @@ engine_start(struct engine *e, const struct engine_spec *spec, struct error *err
 }
 
 int
+engine_warm(struct engine *e, const struct engine_spec *spec, struct error *err)
+{
+    return call(e, BROKER_WARM, spec, sizeof(*spec), 120, 0, NULL, NULL, err);
+}
+
+int
+engine_adopt(struct engine *e, const struct engine_spec *spec, struct error *err)
+{
+    return call(e, BROKER_ADOPT, spec, sizeof(*spec), 30, 0, NULL, NULL, err);
+}
+
+int
+engine_image_id(struct engine *e, const char *image, char ret[ENGINE_IMAGE_ID_SIZE],
+                struct error *err)
+{
+    char payload[IMAGE_SIZE] = {0};
+    int r;
+
+    snprintf(payload, sizeof(payload), "%s", image);
+    r = call_one(e, BROKER_IMAGE_ID, payload, sizeof(payload), 15, ENGINE_IMAGE_ID_SIZE, ret, err);
+    if (r == 0)
+        ret[ENGINE_IMAGE_ID_SIZE - 1] = '\0';
+    return r;
+}
+
+int
 engine_stop(struct engine *e, const char *id, struct error *err)
 {
     return call_id(e, BROKER_STOP, id, 60, err);
@@ -217,6 +253,118 @@ engine_stats(struct engine *e, const char (*ids)[CONTAINER_ID_SIZE], size_t coun
     if (r == 0)
         memcpy(ret, data, count * sizeof(*ret));
     return r;
+}
+
+int
+engine_images(struct engine *e, const char (*references)[IMAGE_SIZE], size_t count,
+              struct engine_image *ret, struct error *err)
+{
+    int r = 0;
+
+    for (size_t done = 0; r == 0 && done < count; done += ENGINE_IMAGES_MAX) {
+        size_t some = count - done < ENGINE_IMAGES_MAX ? count - done : ENGINE_IMAGES_MAX;
+        _cleanup_(freep) void *data = NULL;
+        size_t got = 0;
+
+        r = call(e, BROKER_IMAGES, references[done], some * sizeof(*references), 60, sizeof(*ret),
+                 &data, &got, err);
+        if (r == 0 && got != some)
+            return error_set(err, ERR_INTERNAL, "the broker's answer has a wrong size");
+        if (r == 0)
+            memcpy(&ret[done], data, some * sizeof(*ret));
+    }
+    return r;
+}
+
+int
+engine_image_adopt(struct engine *e, const struct engine_template *t, struct error *err)
+{
+    return call(e, BROKER_IMAGE_ADOPT, t, sizeof(*t), 60, 0, NULL, NULL, err);
+}
+
+int
+engine_image_discard(struct engine *e, const struct engine_template *t, struct error *err)
+{
+    return call(e, BROKER_DISCARD, t, sizeof(*t), 120, 0, NULL, NULL, err);
+}
+
+/* Hand the pieces of the log on until the last. -ECANCELED: @log wants no more. */
+static int
+read_pieces(int fd, engine_log_fn log, void *log_arg)
+{
+    struct broker_piece piece;
+    char text[BROKER_PIECE_MAX];
+    int r;
+
+    for (;;) {
+        struct pollfd ready = {.fd = fd, .events = POLLIN};
+
+        if (poll(&ready, 1, PIECE_WAIT_MS) == 0) {
+            if (log(log_arg, NULL, 0) < 0)
+                return -ECANCELED;
+            continue;
+        }
+        r = broker_read(fd, &piece, sizeof(piece));
+        if (r < 0 || piece.length == 0)
+            return r;
+        if (piece.length > sizeof(text))
+            return -EPROTO;
+        r = broker_read(fd, text, piece.length);
+        if (r < 0)
+            return r;
+        if (log(log_arg, text, piece.length) < 0)
+            return -ECANCELED;
+    }
+}
+
+/* As call(), for an operation that shows its log; @passed_fd goes along. */
+static int
+call_logged(struct engine *e, enum broker_operation operation, const struct engine_template *t,
+            int passed_fd, engine_log_fn log, void *log_arg, struct error *err)
+{
+    struct broker_request request = {.operation = operation, .length = sizeof(*t)};
+    struct broker_reply reply = {0};
+    _cleanup_(closep) int fd = -1;
+    int r;
+
+    r = dial(e, 30, &fd, err);
+    if (r < 0)
+        return r;
+    r = broker_write_with_fd(fd, &request, sizeof(request), passed_fd);
+    if (r == 0)
+        r = broker_write(fd, t, sizeof(*t));
+    if (r == 0)
+        r = read_pieces(fd, log, log_arg);
+    if (r == -ECANCELED)
+        return error_set(err, ERR_CONFLICT, "the job was ended");
+    if (r == 0)
+        r = broker_read(fd, &reply, sizeof(reply));
+    if (r < 0)
+        return unavailable(-r, "call", err);
+    return reply.error.code == ERR_NONE ? 0 : refused(&reply, err);
+}
+
+int
+engine_image_pull(struct engine *e, const struct engine_template *t, engine_log_fn log,
+                  void *log_arg, struct error *err)
+{
+    return call_logged(e, BROKER_PULL, t, -1, log, log_arg, err);
+}
+
+int
+engine_image_build(struct engine *e, const char *name, int context_fd, engine_log_fn log,
+                   void *log_arg, struct error *err)
+{
+    struct engine_template t = {0};
+
+    snprintf(t.name, sizeof(t.name), "%s", name);
+    return call_logged(e, BROKER_BUILD, &t, context_fd, log, log_arg, err);
+}
+
+void
+engine_template_reference(const char *instance, const char *name, char out[IMAGE_SIZE])
+{
+    snprintf(out, IMAGE_SIZE, "sandbox-template-%s:%s", instance, name);
 }
 
 int

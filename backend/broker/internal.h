@@ -7,6 +7,7 @@
 /* Labels of what we make in the engine. */
 #define BROKER_LABEL_INSTANCE "sandbox.instance"
 #define BROKER_LABEL_ID "sandbox.id"
+#define BROKER_LABEL_OWNER "sandbox.owner" /* none: born in the pool */
 #define BROKER_LABEL_SNAPSHOT "sandbox.snapshot"
 
 enum { BROKER_NAME_SIZE = 64 };
@@ -33,6 +34,15 @@ int broker_make(struct broker *b, struct docker *d, const struct engine_spec *sp
 /* Attach the workspace, start the main part, and wait for its guest. */
 int broker_run(struct broker *b, struct docker *d, const struct engine_spec *spec,
                struct error *err);
+
+/* Start the main part, and wait for its guest. */
+int broker_boot(struct broker *b, struct docker *d, const char *id, struct error *err);
+
+/* Whether the container was born in the pool. */
+bool broker_is_pooled(const struct docker_container *c);
+
+/* Tell the guest of a container that was born in the pool whose it is. */
+int broker_give(struct broker *b, const struct engine_spec *spec, struct error *err);
 
 /* Inspect the main part, settled first if it is not there. The caller has the container's turn. */
 int broker_look(struct broker *b, struct docker *d, const char *id, bool size,

@@ -71,7 +71,7 @@ image_known(const struct settings *s, const char *image)
     const struct template_entry *templates = s->templates.items;
 
     for (size_t i = 0; i < s->templates.count; i++)
-        if (strcmp(templates[i].image, image) == 0)
+        if (templates[i].image && strcmp(templates[i].image, image) == 0)
             return true;
     return false;
 }
@@ -111,25 +111,38 @@ gpus_known(const struct settings *s, int64_t mask)
     return mask >= 0 && __builtin_popcountll((unsigned long long)mask) <= most;
 }
 
+/* Whether @spec names an owner and their workspace, or, for the pool, nobody. */
+static bool
+names_fit(const struct engine_spec *spec, enum spec_use use)
+{
+    bool needs_workspace = spec->workspace_access != ACCESS_NONE;
+
+    if (use == SPEC_WARM)
+        return !spec->owner[0] && !spec->workspace[0];
+    return id_is_name(spec->owner, OWNER_SIZE - 1) &&
+           (!needs_workspace || id_is_name(spec->workspace, NAME_SIZE - 1));
+}
+
 int
 broker_check_spec(struct broker *b, const struct engine_spec *spec, enum spec_use use,
                   struct error *err)
 {
     unsigned generation;
     _cleanup_(settings_unrefp) struct settings *s = current_get(b->context->current, &generation);
-    bool needs_workspace = spec->workspace_access != ACCESS_NONE;
+    bool pooled = use == SPEC_WARM || use == SPEC_ADOPT;
 
-    if (!id_is_container(spec->id) || !id_is_name(spec->owner, OWNER_SIZE - 1) ||
-        (needs_workspace && !id_is_name(spec->workspace, NAME_SIZE - 1)))
+    if (!id_is_container(spec->id) || !names_fit(spec, use))
         return error_set(err, ERR_VALIDATION, "the broker does not accept these names");
-    if (spec->uid < s->service.uid_first || spec->uid > s->service.uid_last)
+    if (spec->uid < s->service.uid_first || spec->uid > s->service.uid_last ||
+        (use == SPEC_WARM) != (spec->uid == s->service.uid_last))
         return error_set(err, ERR_VALIDATION, "the broker does not accept this uid");
-    if (spec->workspace_access < ACCESS_NONE || spec->workspace_access > ACCESS_RW ||
+    if (spec->workspace_access < (pooled ? ACCESS_RO : ACCESS_NONE) || spec->workspace_access > ACCESS_RW ||
         !limits_sane(&spec->limits))
         return error_set(err, ERR_VALIDATION, "the broker does not accept these limits");
-    if (use != SPEC_START && !gpus_known(s, spec->gpu_mask))
+    if (use != SPEC_START && use != SPEC_ADOPT && !gpus_known(s, spec->gpu_mask))
         return error_set(err, ERR_VALIDATION, "the broker knows nobody who gets so many GPUs");
-    if ((use == SPEC_CREATE && !image_known(s, spec->image)) ||
+    if (((use == SPEC_CREATE || use == SPEC_WARM) && !image_known(s, spec->image) &&
+          !broker_is_template_image(b, spec->image)) ||
         (use != SPEC_START && !runtime_known(s, spec->runtime)))
         return error_set(err, ERR_VALIDATION, "the broker knows no such image or runtime");
     return 0;
@@ -147,8 +160,9 @@ broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
     const char *binds[] = {guest, run, workspace ? slot : NULL, NULL};
     const char *entrypoint[] = {"/.sandbox/guest", "/.sandbox/run", uid, uid,
                                 "/home/sandbox",   "/workspace",    NULL};
-    json_auto_t *labels = json_pack("{s:s, s:s, s:s}", BROKER_LABEL_INSTANCE, b->context->instance,
-                                    BROKER_LABEL_ID, spec->id, "sandbox.owner", spec->owner);
+    json_auto_t *labels =
+        json_pack("{s:s, s:s, s:s*}", BROKER_LABEL_INSTANCE, b->context->instance, BROKER_LABEL_ID,
+                  spec->id, BROKER_LABEL_OWNER, spec->owner[0] ? spec->owner : NULL);
     char ignored[DOCKER_ID_SIZE];
     struct docker_create create = {
         .name = name,
@@ -174,8 +188,8 @@ broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
     snprintf(uid, sizeof(uid), "%lld", (long long)spec->uid);
     snprintf(guest, sizeof(guest), "%s:/.sandbox/guest:ro", b->context->guest_binary);
     snprintf(run, sizeof(run), "%s/guests/%s:/.sandbox/run", state, spec->id);
-    snprintf(slot, sizeof(slot), "%s/slots/%s:/workspace%s", state, spec->id,
-             spec->workspace_access == ACCESS_RO ? ":ro" : "");
+    snprintf(slot, sizeof(slot), "%s/slots/%s:/workspace:rslave%s", state, spec->id,
+             spec->workspace_access == ACCESS_RO ? ",ro" : "");
     r = docker_container_create(d, &create, ignored, err);
     if (r == -ENOENT && err) {
         error_clear(err);
@@ -235,16 +249,22 @@ wait_for_guest(struct broker *b, const char *id, struct error *err)
 }
 
 int
-broker_run(struct broker *b, struct docker *d, const struct engine_spec *spec, struct error *err)
+broker_boot(struct broker *b, struct docker *d, const char *id, struct error *err)
 {
     char name[BROKER_NAME_SIZE];
     int r;
 
-    broker_name(b, spec->id, PART_MAIN, name);
-    r = workspace_attach(b->state_fd, b->context->state_dir, spec, err);
-    if (r == 0)
-        r = docker_container_start(d, name, err);
-    return r < 0 ? r : wait_for_guest(b, spec->id, err);
+    broker_name(b, id, PART_MAIN, name);
+    r = docker_container_start(d, name, err);
+    return r < 0 ? r : wait_for_guest(b, id, err);
+}
+
+int
+broker_run(struct broker *b, struct docker *d, const struct engine_spec *spec, struct error *err)
+{
+    int r = workspace_attach(b->state_fd, b->context->state_dir, spec, err);
+
+    return r < 0 ? r : broker_boot(b, d, spec->id, err);
 }
 
 int
@@ -278,10 +298,12 @@ broker_start(struct broker *b, struct docker *d, const struct engine_spec *spec,
 {
     struct docker_container c = {0};
     char name[BROKER_NAME_SIZE];
+    bool pooled;
     int r;
 
     broker_name(b, spec->id, PART_MAIN, name);
     r = broker_look(b, d, spec->id, false, &c, err);
+    pooled = r == 0 && broker_is_pooled(&c);
     docker_container_done(&c);
     if (r < 0)
         return broker_missing(r, err);
@@ -291,6 +313,8 @@ broker_start(struct broker *b, struct docker *d, const struct engine_spec *spec,
         r = docker_container_kill(d, name, err);
     if (r == 0)
         r = broker_run(b, d, spec, err);
+    if (r == 0 && pooled) /* its guest was started for nobody */
+        r = broker_give(b, spec, err);
     return broker_missing(r, err);
 }
 

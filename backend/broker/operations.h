@@ -43,8 +43,35 @@ int broker_snapshot_remove(struct broker *b, struct docker *d, const char *snaps
 int broker_snapshot_list(struct broker *b, struct docker *d, char (**ret)[SNAPSHOT_ID_SIZE],
                          size_t *ret_count, struct error *err);
 
-/* What a spec is wanted for. */
-enum spec_use { SPEC_START, SPEC_ROLLBACK, SPEC_CREATE };
+int broker_warm(struct broker *b, struct docker *d, const struct engine_spec *spec,
+                struct error *err);
+int broker_adopt(struct broker *b, struct docker *d, const struct engine_spec *spec,
+                 struct error *err);
+int broker_image_id(struct broker *b, struct docker *d, const char *image,
+                    char ret[ENGINE_IMAGE_ID_SIZE], struct error *err);
+
+/* What a spec is wanted for. SPEC_WARM has no owner yet; its uid is the range's last one. */
+enum spec_use { SPEC_START, SPEC_ADOPT, SPEC_ROLLBACK, SPEC_CREATE, SPEC_WARM };
+
+/* Operations on templates' images; see engine.h. @log gets the progress. */
+int broker_images(struct docker *d, const char (*references)[IMAGE_SIZE], size_t count,
+                  struct engine_image *ret, struct error *err);
+int broker_image_adopt(struct broker *b, struct docker *d, const struct engine_template *t,
+                 struct error *err);
+int broker_pull(struct broker *b, struct docker *d, const struct engine_template *t,
+                docker_log_fn log, void *log_arg, struct error *err);
+int broker_build(struct broker *b, struct docker *d, const struct engine_template *t,
+                 int context_fd, docker_log_fn log, void *log_arg, struct error *err);
+int broker_discard(struct broker *b, struct docker *d, const struct engine_template *t,
+                   struct error *err);
+
+/* Whether @image is the reference of a template's image in service of this instance. */
+bool broker_is_template_image(const struct broker *b, const char *image);
+
+/* Whether @t is one that a worker or the builder may name: an image, a template, or both. Errors:
+ * ERR_VALIDATION. */
+int broker_check_template(const struct engine_template *t, bool needs_name, bool needs_image,
+                          struct error *err);
 
 /*
  * Whether @spec is one that a worker may ask for. Its runtime must be one that the YAML names,

@@ -20,9 +20,17 @@ enum broker_operation {
     BROKER_INSPECT,  /* char id[]             -> struct engine_container */
     BROKER_LIST,     /* bool disk             -> struct engine_container[] */
     BROKER_STATS,    /* char id[][]           -> struct engine_stats[] */
+    BROKER_IMAGES,   /* char reference[][]    -> struct engine_image[] */
+    BROKER_IMAGE_ADOPT, /* struct engine_template -> - */
+    BROKER_PULL,     /* struct engine_template -> pieces of its log, - */
+    BROKER_BUILD,    /* struct engine_template, a descriptor -> pieces of its log, - */
+    BROKER_DISCARD,  /* struct engine_template -> - */
     BROKER_ROLLBACK, /* struct broker_rollback_request -> - */
     BROKER_SNAPSHOT_CREATE, /* struct broker_snapshot_request -> int64_t size in bytes */
     BROKER_SNAPSHOT_REMOVE, /* char snapshot id[] -> - */
+    BROKER_WARM,            /* struct engine_spec -> - */
+    BROKER_ADOPT,           /* struct engine_spec -> - */
+    BROKER_IMAGE_ID,        /* char image[]       -> char image id[] */
     BROKER_SNAPSHOT_LIST    /* -              -> char snapshot id[][] */
 };
 
@@ -38,7 +46,8 @@ struct broker_snapshot_request {
 
 enum {
     BROKER_REQUEST_MAX = ENGINE_STATS_MAX * CONTAINER_ID_SIZE, /* bytes of payload */
-    BROKER_REPLY_MAX = 4 << 20
+    BROKER_REPLY_MAX = 4 << 20,
+    BROKER_PIECE_MAX = 4096 /* bytes of a log's piece */
 };
 
 struct broker_request {
@@ -52,6 +61,14 @@ struct broker_reply {
 };
 
 /*
+ * What BROKER_PULL and BROKER_BUILD answer before their reply: pieces of a log, as they come, the
+ * last of them empty.
+ */
+struct broker_piece {
+    uint32_t length; /* bytes that follow; 0: the reply is next */
+};
+
+/*
  * Read exactly @len bytes from @fd. Returns 0, -ECONNRESET on an early end, -ETIMEDOUT by the
  * socket's receive timeout, or another negative errno.
  */
@@ -59,5 +76,12 @@ int broker_read(int fd, void *data, size_t len);
 
 /* Write exactly @len bytes to @fd. Returns 0 or a negative errno. */
 int broker_write(int fd, const void *data, size_t len);
+
+/* As broker_read(), and take the descriptor that came with the first byte: *ret_fd, the caller's,
+ * or -1 if none did. */
+int broker_read_with_fd(int fd, void *data, size_t len, int *ret_fd);
+
+/* As broker_write(), and send @passed_fd (-1: none) along. */
+int broker_write_with_fd(int fd, const void *data, size_t len, int passed_fd);
 
 #endif

@@ -83,44 +83,76 @@ release(const char *slot)
     return -EBUSY;
 }
 
+/*
+ * Mount the directory @source onto @slot. The mount gets its flags before it is put in place, for
+ * what propagates into a container is a copy of it as it was then (mount_namespaces(7)).
+ */
 static int
-bind(int workspace, const char *slot, bool read_only)
+bind(int source, const char *slot, bool read_only)
 {
-    unsigned long flags = MS_BIND | MS_REMOUNT | MS_NOSUID | MS_NODEV | (read_only ? MS_RDONLY : 0);
-    char source[40];
+    struct mount_attr attr = {
+        .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (read_only ? MOUNT_ATTR_RDONLY : 0),
+        .propagation = MS_PRIVATE,
+    };
+    _cleanup_(closep) int tree =
+        open_tree(source, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
-    snprintf(source, sizeof(source), "/proc/self/fd/%d", workspace);
-    if (mount(source, slot, NULL, MS_BIND, NULL) < 0)
+    if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ||
+        move_mount(tree, "", AT_FDCWD, slot, MOVE_MOUNT_F_EMPTY_PATH) < 0)
         return -errno;
-    if (mount(NULL, slot, NULL, flags, NULL) < 0) {
-        int r = -errno;
-
-        umount2(slot, MNT_DETACH | UMOUNT_NOFOLLOW);
-        return r;
-    }
     return 0;
+}
+
+/* Mount @slot onto itself, and share it with the container that is bound to it. */
+static int
+bind_slot(const char *slot)
+{
+    _cleanup_(closep) int fd = open(slot, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    int r = fd < 0 ? -errno : bind(fd, slot, false);
+
+    return r == 0 && mount(NULL, slot, NULL, MS_SHARED, NULL) < 0 ? -errno : r;
+}
+
+int
+workspace_slot(const char *state_dir, const char *id, struct error *err)
+{
+    char slot[PATH_SIZE];
+    int r;
+
+    snprintf(slot, sizeof(slot), "%s/slots/%s", state_dir, id);
+    if (mkdir(slot, 0700) < 0 && errno != EEXIST)
+        return error_errno(err, errno, "make slot");
+    r = release(slot);
+    if (r == 0)
+        r = bind_slot(slot);
+    return r < 0 ? error_errno(err, -r, "mount slot") : 0;
+}
+
+int
+workspace_adopt(int state_fd, const char *state_dir, const struct engine_spec *spec,
+                struct error *err)
+{
+    _cleanup_(closep) int workspace = -1;
+    char slot[PATH_SIZE];
+    int r = open_workspace(state_fd, spec, &workspace, err);
+
+    if (r < 0)
+        return r;
+    snprintf(slot, sizeof(slot), "%s/slots/%s", state_dir, spec->id);
+    r = bind(workspace, slot, spec->workspace_access == ACCESS_RO);
+    return r < 0 ? error_errno(err, -r, "mount workspace") : 0;
 }
 
 int
 workspace_attach(int state_fd, const char *state_dir, const struct engine_spec *spec,
                  struct error *err)
 {
-    _cleanup_(closep) int workspace = -1;
-    char slot[PATH_SIZE];
     int r;
 
     if (spec->workspace_access == ACCESS_NONE)
         return 0;
-    r = open_workspace(state_fd, spec, &workspace, err);
-    if (r < 0)
-        return r;
-    snprintf(slot, sizeof(slot), "%s/slots/%s", state_dir, spec->id);
-    if (mkdir(slot, 0700) < 0 && errno != EEXIST)
-        return error_errno(err, errno, "make slot");
-    r = release(slot);
-    if (r == 0)
-        r = bind(workspace, slot, spec->workspace_access == ACCESS_RO);
-    return r < 0 ? error_errno(err, -r, "mount workspace") : 0;
+    r = workspace_slot(state_dir, spec->id, err);
+    return r < 0 ? r : workspace_adopt(state_fd, state_dir, spec, err);
 }
 
 int

@@ -2,7 +2,8 @@
  * Directories and mounts of containers, below the state directory:
  *
  *   workspaces/OWNER/NAME  a workspace, mode 0700, owned by the owner's uid; it outlives containers
- *   slots/ID               where the workspace of container ID is mounted, nosuid,nodev (and ro)
+ *   slots/ID               mounted onto itself and shared with container ID, so that the workspace,
+ *                          mounted onto it, nosuid,nodev (and ro), appears inside also while it runs
  *   guests/ID              where the guest of container ID makes its socket: root:workers, mode
  * 2750
  *
@@ -25,7 +26,14 @@
 int workspace_attach(int state_fd, const char *state_dir, const struct engine_spec *spec,
                      struct error *err);
 
-/* Release the mount and remove the slot: umount, then rmdir, never recursive. Missing is fine. */
+/* Make the slot of container @id, with no workspace on it yet. */
+int workspace_slot(const char *state_dir, const char *id, struct error *err);
+
+/* Mount the workspace of @spec, made if it is missing, onto the slot that is there. */
+int workspace_adopt(int state_fd, const char *state_dir, const struct engine_spec *spec,
+                    struct error *err);
+
+/* Release the mounts and remove the slot: umount, then rmdir, never recursive. Missing is fine. */
 int workspace_detach(const char *state_dir, const char *id, struct error *err);
 
 /* Make the guest's socket directory anew, for the group @gid. */

@@ -2,6 +2,7 @@
 #include "backend/config/check.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "backend/config/names.h"
 #include "backend/typo.h"
@@ -63,6 +64,8 @@ check_service(const struct settings *s, const struct places *places, struct erro
     const struct pointer selective = {.key = "selective"}, service = {.key = "service"};
     const struct pointer tiers = {.up = &selective, .key = "tiers"};
     const struct pointer uid_last = {.up = &service, .key = "uid_last"};
+    const struct pointer builds = {.key = "builds"};
+    const struct pointer credentials = {.up = &builds, .key = "credentials"};
     size_t i;
     int r = 0;
 
@@ -74,6 +77,8 @@ check_service(const struct settings *s, const struct places *places, struct erro
     }
     if (s->service.uid_last <= s->service.uid_first)
         r = places_violation(places, &uid_last, err, "must be greater than uid_first");
+    if (s->builds.credentials[0] && s->builds.credentials[0] != '/')
+        r = places_violation(places, &credentials, err, "must be an absolute path, or \"\"");
     return r;
 }
 
@@ -101,6 +106,102 @@ check_tiers(const struct settings *s, const struct places *places, struct error 
     return r;
 }
 
+/* One target of the pool, that stands at @at. */
+static int
+check_target(const struct settings *s, size_t index, const struct pointer *at,
+             const struct places *places, struct error *err)
+{
+    const struct pointer template_name = {.up = at, .key = "template"};
+    const struct pointer tier_name = {.up = at, .key = "tier"};
+    const struct pool_target *targets = s->pool.targets.items, *t = &targets[index];
+    const struct template_entry *template = settings_template(s, t->template_name);
+    const struct tier *tier = settings_tier(s, t->tier);
+    size_t i;
+
+    if (!name_is_template(t->template_name))
+        return places_violation(places, &template_name, err, "must be the name of a template");
+    if (!tier)
+        return check_tier_exists(s, t->tier, &tier_name, places, err);
+    if (tier->gpus > 0 || (template && template->gpus > 0))
+        return places_violation(
+            places, tier->gpus > 0 ? &tier_name : &template_name, err,
+            "asks for GPUs, which a container that waits would keep from others");
+    for (i = 0; i < index; i++)
+        if (strcmp(targets[i].template_name, t->template_name) == 0 &&
+            settings_tier(s, targets[i].tier) == tier)
+            return places_violation(places, at, err, "the same template and tier as target %zu",
+                                    i + 1);
+    return 0;
+}
+
+int
+check_pool(const struct settings *s, const struct places *places, struct error *err)
+{
+    const struct pointer pool = {.key = "pool"}, targets = {.up = &pool, .key = "targets"};
+    size_t i;
+    int r = 0;
+
+    for (i = 0; i < s->pool.targets.count; i++) {
+        struct pointer here = {.up = &targets, .index = i};
+
+        if (check_target(s, i, &here, places, err) < 0)
+            r = -EINVAL;
+    }
+    return r;
+}
+
+/* Whether a directory on the way to @path is a file itself. */
+static bool
+below_a_file(json_t *files, const char *path)
+{
+    for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/'))
+        if (json_object_getn(files, path, (size_t)(slash - path)))
+            return true;
+    return false;
+}
+
+int
+check_files(json_t *files, const struct pointer *at, const struct places *places,
+            struct error *err)
+{
+    const struct pointer list = {.up = at, .key = "files"};
+    const char *path;
+    json_t *text;
+    int r = 0;
+
+    json_object_foreach(files, path, text)
+    {
+        const struct pointer here = {.up = &list, .key = path};
+        const char *fault = name_context_path_fault(path);
+
+        if (fault)
+            r = places_violation(places, &here, err, "the path %s", fault);
+        else if (below_a_file(files, path))
+            r = places_violation(places, &here, err, "the path goes through another file");
+    }
+    return r;
+}
+
+/* What a template's image is made from: exactly one of `image` and `dockerfile`. */
+static int
+check_origin(const struct template_entry *t, const struct pointer *at, const struct places *places,
+             struct error *err)
+{
+    const struct pointer image = {.up = at, .key = "image"}, files = {.up = at, .key = "files"};
+    const struct pointer dockerfile = {.up = at, .key = "dockerfile"};
+
+    if (!t->image && !t->dockerfile)
+        return places_violation(places, &image, err, "is required, or dockerfile instead");
+    if (t->image && t->dockerfile)
+        return places_violation(places, &dockerfile, err, "may not be given together with image");
+    if (t->image && t->files)
+        return places_violation(places, &files, err, "go with a dockerfile, not with an image");
+    if (t->image && !name_is_image(t->image))
+        return places_violation(places, &image, err,
+                                "must be an image reference such as python:3.12-slim");
+    return check_files(t->files, at, places, err);
+}
+
 int
 check_templates(const struct settings *s, const struct places *places, struct error *err)
 {
@@ -112,7 +213,6 @@ check_templates(const struct settings *s, const struct places *places, struct er
 
     for (i = 0; i < s->templates.count; i++) {
         struct pointer here = {.up = &root, .key = templates[i].name};
-        struct pointer image = {.up = &here, .key = "image"};
         struct pointer is_default = {.up = &here, .key = "default"};
 
         if (!name_is_template(templates[i].name))
@@ -120,9 +220,8 @@ check_templates(const struct settings *s, const struct places *places, struct er
                 places, &here, err,
                 "a template's name has 1 to 63 lower-case letters, digits, '.', '_' "
                 "and '-', and starts with a letter or digit");
-        if (!name_is_image(templates[i].image))
-            r = places_violation(places, &image, err,
-                                 "must be an image reference such as python:3.12-slim");
+        if (check_origin(&templates[i], &here, places, err) < 0)
+            r = -EINVAL;
         if (templates[i].is_default && first != &templates[i])
             r = places_violation(places, &is_default, err,
                                  "another template is the default already");

@@ -17,7 +17,16 @@ int check_service(const struct settings *s, const struct places *places, struct 
 
 int check_tiers(const struct settings *s, const struct places *places, struct error *err);
 
+/* `pool` of sandbox.yaml; tiers and templates must be decoded already. A template may also be one
+ * of the API's, so that only its spelling is checked. */
+int check_pool(const struct settings *s, const struct places *places, struct error *err);
+
 int check_templates(const struct settings *s, const struct places *places, struct error *err);
+
+/* The files of a build's context, path to text, which are the member `files` of @at (NULL: the
+ * root). @places may be NULL. */
+int check_files(json_t *files, const struct pointer *at, const struct places *places,
+                struct error *err);
 
 /* access.yaml; the tiers must be decoded already. */
 int check_access(const struct settings *s, const struct places *places, struct error *err);

@@ -17,6 +17,15 @@ bool name_is_user(const char *s);
 /* An image reference as Docker takes it, as far as its letters go; at most 255 bytes. */
 bool name_is_image(const char *s);
 
+enum { CONTEXT_FILES_MAX = 256, CONTEXT_PATH_MAX = 1024 };
+
+/*
+ * Why @path cannot be that of a file in a build's context, beside its Dockerfile: the end of a
+ * sentence that begins with the path, static; NULL if it can. It has to be relative, without "." and
+ * ".." and control characters, and short enough for any file system.
+ */
+const char *name_context_path_fault(const char *path);
+
 /*
  * A host name in ASCII, "example.org", or "*.example.org" for the names below it; at most 253
  * bytes, 63 a label. Upper case is allowed and means the same.

@@ -144,6 +144,8 @@ check_documents(const struct settings *s, const struct files *files, struct erro
     if (r == 0)
         r = check_templates(s, &files->file[TEMPLATES]->places, err);
     if (r == 0)
+        r = check_pool(s, &files->file[SANDBOX]->places, err);
+    if (r == 0)
         r = check_access(s, &files->file[ACCESS]->places, err);
     return r;
 }

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "backend/config/names.h"
 #include "backend/config/settings.h"
 
 const char *const mode_names[] = {"off", "selective", "all", NULL};
@@ -206,7 +207,11 @@ const struct field tiers_fields[] = {
 
 static const struct field template_fields[] = {
     {.name = "image", .type = FIELD_STRING, .offset = offsetof(struct template_entry, image),
-     .required = true, .min = 1, .max = 255},
+     .min = 1, .max = 255},
+    {.name = "dockerfile", .type = FIELD_STRING,
+     .offset = offsetof(struct template_entry, dockerfile), .min = 1},
+    {.name = "files", .type = FIELD_MAP, .offset = offsetof(struct template_entry, files),
+     .max = CONTEXT_FILES_MAX},
     {.name = "default", .type = FIELD_BOOL, .offset = offsetof(struct template_entry, is_default)},
     {.name = "gpus", .type = FIELD_INT, .offset = offsetof(struct template_entry, gpus),
      .max = 64},

@@ -27,7 +27,7 @@ broken(const char *path, const char *what, struct error *err)
 {
     const char *slash = strrchr(path, '/');
 
-    return error_set(err, ERR_VALIDATION, "the file of builds.credentials, '%.100s', %s",
+    return error_set(err, ERR_CONFLICT, "the file of builds.credentials, '%.100s', %s",
                      slash ? slash + 1 : path, what);
 }
 

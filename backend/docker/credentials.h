@@ -15,7 +15,7 @@
 struct docker_credentials;
 
 /*
- * Read the file @path; "" stands for a file without logins. Errors: ERR_VALIDATION, whose sentence
+ * Read the file @path; "" stands for a file without logins. Errors: ERR_CONFLICT, whose sentence
  * names the file without its directory and nothing of its content.
  */
 int docker_credentials_read(const char *path, struct docker_credentials **ret, struct error *err);

@@ -194,6 +194,10 @@ int docker_image_tag(struct docker *d, const char *image, const char *repository
  */
 int docker_image_remove(struct docker *d, const char *reference, struct error *err);
 
+/* ImageDelete with force: takes the tag @reference away also while containers are made from the
+ * image, which stays for them then. Missing is fine. */
+int docker_image_untag(struct docker *d, const char *reference, struct error *err);
+
 /*
  * Takes the next @len bytes of a log, whole UTF-8 characters without control characters but newline
  * and tab. @len 0: there is nothing new, but is the work still wanted? A negative return ends it.

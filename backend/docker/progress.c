@@ -122,6 +122,14 @@ log_status(struct progress *p, const json_t *object, const char *status)
     return r < 0 ? r : log_text(p, "\n");
 }
 
+/* The stream is not what the API promises. */
+static int
+unexpected(struct progress *p)
+{
+    p->failed = docker_unexpected(p->what, p->error);
+    return p->failed;
+}
+
 /* The image that a build has made: {"aux":{"ID":"sha256:..."}}. */
 static void
 note_image(struct progress *p, const json_t *object)
@@ -145,8 +153,9 @@ take_object(struct progress *p, const json_t *object)
         message = json_string_value(json_object_get(object, "error"));
     if (failure || message) {
         docker_message(message, sentence, sizeof(sentence));
-        return error_set(p->error, ERR_DOCKER, "the %s failed: %s", p->what,
-                         sentence[0] ? sentence : "Docker did not say why");
+        p->failed = error_set(p->error, ERR_DOCKER, "the %s failed: %s", p->what,
+                              sentence[0] ? sentence : "Docker did not say why");
+        return p->failed;
     }
     note_image(p, object);
     text = json_string_value(json_object_get(object, "stream"));
@@ -171,10 +180,8 @@ take_line(struct progress *p)
         if (p->line.len == 0)
             break;
         object = json_loadb(p->line.data, p->line.len, JSON_DISABLE_EOF_CHECK | JSON_ALLOW_NUL, &e);
-        if (!json_is_object(object) || e.position <= 0) {
-            docker_unexpected(p->what, p->error);
-            return -EIO;
-        }
+        if (!json_is_object(object) || e.position <= 0)
+            return unexpected(p);
         buf_consume(&p->line, (size_t)e.position);
         r = take_object(p, object);
     }
@@ -192,10 +199,8 @@ progress_take(void *progress, const char *data, size_t len)
         const char *end = memchr(data, '\n', len);
         size_t piece = end ? (size_t)(end - data) + 1 : len;
 
-        if (buf_append(&p->line, data, piece) < 0) {
-            docker_unexpected(p->what, p->error);
-            return -EIO;
-        }
+        if (buf_append(&p->line, data, piece) < 0)
+            return unexpected(p);
         data += piece;
         len -= piece;
         if (end)
@@ -210,6 +215,6 @@ progress_end(struct progress *p)
     int r = take_line(p);
 
     if (r == 0 && p->objects == 0)
-        r = docker_unexpected(p->what, p->error);
+        r = unexpected(p);
     return r;
 }

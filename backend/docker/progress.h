@@ -34,6 +34,7 @@ struct progress {
     size_t objects;                      /* read so far */
     char image_id[DOCKER_IMAGE_ID_SIZE]; /* that a build announced; "" if none */
     struct error *error; /* the first failure: errorDetail's, or of the stream's form */
+    int failed;          /* its negative errno; 0: none */
     struct progress_layer layers[PROGRESS_LAYERS_MAX];
     size_t layer_count;
 };

@@ -1,6 +1,7 @@
 /*
- * What templates need of images (Docker API v1.41: ImageCreate, ImageBuild, ImageTag). Builds take the classic builder (version=1), which needs no session and whose
- * steps are containers with limits.
+ * What templates need of images (Docker API v1.41: ImageCreate, ImageBuild, ImageTag, ImageDelete).
+ * Builds take the classic builder (version=1), which needs no session and whose steps are containers
+ * with limits.
  */
 #include "backend/docker/call.h"
 
@@ -10,7 +11,7 @@
 
 #include "backend/docker/progress.h"
 
-enum { TAG_TIMEOUT_MS = 30000 };
+enum { TAG_TIMEOUT_MS = 30000, REMOVE_TIMEOUT_MS = 120000 };
 
 int
 docker_image_tag(struct docker *d, const char *image, const char *repository, const char *tag,
@@ -29,6 +30,24 @@ docker_image_tag(struct docker *d, const char *image, const char *repository, co
         return r;
     /* What a checked reference may consist of needs no escaping, in a query neither. */
     snprintf(path, sizeof(path), "/images/%s/tag?repo=%s&tag=%s", image, repository, tag);
+    req.path = path;
+    return docker_call(d, &req, NULL, err);
+}
+
+int
+docker_image_untag(struct docker *d, const char *reference, struct error *err)
+{
+    struct docker_request req = {
+        .method = "DELETE",
+        .timeout_ms = REMOVE_TIMEOUT_MS,
+        .fine = {404},
+    };
+    char path[DOCKER_PATH_MAX];
+    int r = docker_reference_check(reference, err);
+
+    if (r < 0)
+        return r;
+    snprintf(path, sizeof(path), "/images/%s?force=1", reference);
     req.path = path;
     return docker_call(d, &req, NULL, err);
 }
@@ -56,10 +75,10 @@ follow(struct docker *d, struct docker_request *req, const struct docker_work *w
     r = docker_exchange(d, req, &a, err);
     if (r == 0)
         r = progress_end(&p);
-    if (found.code != ERR_NONE) {
+    if (p.failed < 0) {
         if (err)
             *err = found;
-        return r < 0 && r != -ECANCELED ? r : -EREMOTEIO;
+        return p.failed;
     }
     if (r == -ECANCELED)
         return error_set(err, ERR_CONFLICT, "nobody waits for the %s any more", what);

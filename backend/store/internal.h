@@ -45,6 +45,9 @@ const char *stmt_spell(const char *const *names, int value);
 /* Step a statement that returns no row. Returns 0 or -EIO. */
 int stmt_run(struct store *s, sqlite3_stmt *st, struct error *err);
 
+/* Run a statement that has the text @key for its only parameter and returns no row. */
+int stmt_run_on(struct store *s, enum statement which, const char *key, struct error *err);
+
 /* Copy a text column, "" for NULL, into @buf of @size bytes. */
 void column_copy(sqlite3_stmt *st, int column, char *buf, size_t size);
 

@@ -11,6 +11,17 @@ const char *const audit_status_names[] = {"running",     "completed",  "failed",
                                           "timed_out",   "oom_killed", "killed",
                                           "interrupted", "refused",    NULL};
 
+const char *const job_kind_names[] = {"build", "pull", NULL};
+const char *const job_status_names[] = {"queued", "running", "done", "failed", NULL};
+
+void
+template_row_done(struct template_row *t)
+{
+    free(t->dockerfile);
+    free(t->files);
+    t->dockerfile = t->files = NULL;
+}
+
 void
 container_done(struct container *c)
 {
@@ -24,6 +35,13 @@ audit_entry_done(struct audit_entry *e)
     free(e->command);
     free(e->details);
     e->command = e->details = NULL;
+}
+
+void
+keyed_done(struct keyed *k)
+{
+    free(k->body);
+    k->body = NULL;
 }
 
 void

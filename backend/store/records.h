@@ -18,7 +18,10 @@ enum {
     IMAGE_SIZE = 256, /* of an image reference */
     RUNTIME_SIZE = 33,
     REQUEST_ID_SIZE = 65,
-    SCOPE_KEY_SIZE = 65 /* hex of a hash */
+    SCOPE_KEY_SIZE = 65, /* hex of a hash */
+    IDEMPOTENCY_KEY_SIZE = 65,
+    FINGERPRINT_SIZE = 65, /* hex of a hash */
+    NONCE_SIZE = 33        /* hex of 128 random bits */
 };
 
 enum container_status {
@@ -152,6 +155,40 @@ struct audit_output {
 
 void audit_output_done(struct audit_output *o);
 
+/* A template made through the API. Initialise with {0}; template_row_done() frees what it owns. */
+struct template_row {
+    char name[NAME_SIZE];
+    char image[IMAGE_SIZE]; /* "": built from the Dockerfile */
+    char *dockerfile;       /* owned; NULL: it has an image, or was not asked for */
+    char *files;            /* owned: a JSON object, path to text; NULL stands for {} */
+    bool removing;          /* its removal has begun */
+    int64_t created_at_ms;
+    int64_t updated_at_ms;
+};
+
+void template_row_done(struct template_row *t);
+
+enum job_kind { JOB_BUILD = 1, JOB_PULL };
+
+enum job_status { JOB_QUEUED = 1, JOB_RUNNING, JOB_DONE, JOB_FAILED };
+
+enum { JOB_ERROR_SIZE = 256, JOB_ATTEMPTS_MAX = 2 };
+
+/* Spellings, NULL-terminated; index = value - 1. */
+extern const char *const job_kind_names[];
+extern const char *const job_status_names[];
+
+/* The last job of a template. */
+struct job {
+    char template_name[NAME_SIZE];
+    enum job_kind kind;
+    enum job_status status;
+    int64_t attempts; /* how often a builder has begun it */
+    char error[JOB_ERROR_SIZE]; /* "" if it has not failed */
+    int64_t created_at_ms;
+    int64_t finished_at_ms; /* 0: not yet */
+};
+
 enum snapshot_status { SNAPSHOT_CREATING = 1, SNAPSHOT_READY, SNAPSHOT_REMOVING };
 
 /* Spellings, NULL-terminated; index = value - 1. */
@@ -175,6 +212,28 @@ struct snapshot_filter {
     int status;     /* enum snapshot_status */
     int64_t before; /* seq: only older ones */
     int64_t limit;
+};
+
+enum pool_status { POOL_WARMING = 1, POOL_READY, POOL_DRAINING };
+
+/* Spellings, NULL-terminated; index = value - 1. */
+extern const char *const pool_status_names[];
+
+/* A container that nobody owns yet. */
+struct pool_entry {
+    char id[CONTAINER_ID_SIZE];
+    char template_name[NAME_SIZE];
+    char tier[NAME_SIZE];
+    char fingerprint[FINGERPRINT_SIZE]; /* of all that it was made of */
+    enum pool_status status;
+    int64_t created_at_ms;
+};
+
+/* Of one template and tier. */
+struct pool_figures {
+    int64_t ready, warming; /* containers */
+    int64_t claimed, missed; /* requests */
+    bool held;              /* drained, and not to be filled again */
 };
 
 enum { AUDIT_SHARES_MAX = 1000 };
@@ -203,6 +262,23 @@ struct audit_summary {
 };
 
 void audit_summary_done(struct audit_summary *sum);
+
+/* A request that came with an Idempotency-Key. Initialise with {0}; keyed_done() frees what it
+ * owns.
+ */
+struct keyed {
+    char owner[OWNER_SIZE];
+    char key[IDEMPOTENCY_KEY_SIZE];
+    char fingerprint[FINGERPRINT_SIZE];
+    char nonce[NONCE_SIZE]; /* what the ids of the things it makes are derived from */
+    uint64_t worker;        /* that carries it out; 0: it broke off, and nobody does */
+    int status;             /* of its answer; 0: there is none yet */
+    char *body; /* owned: the answer's JSON, "" for no content; NULL: it is not kept, but
+                   built again from what the request made */
+    int64_t created_at_ms;
+};
+
+void keyed_done(struct keyed *k);
 
 /* For GET status and whoami. */
 struct counts {

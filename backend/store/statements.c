@@ -12,6 +12,11 @@
     "started_at, finished_at, duration_ms, cpu_ms, exit_code, signal, stdout_bytes, "              \
     "stderr_bytes, request_id, worker, hash, details, max_memory_kib, background, output_cap"
 
+/* A row's texts may be large, and are read only where they are needed. */
+#define TEMPLATE_COLUMNS(dockerfile, files)                                                        \
+    "name, image, " dockerfile ", " files ", removing, created_at, updated_at"
+
+#define JOB_COLUMNS "template, kind, status, attempts, error, created_at, finished_at"
 /* A container that may be taken away: of ?1 or earlier is its last use, and nothing runs in it. The
  * sign before container_id has SQLite look through the few entries that run, not the many it had.
  */
@@ -94,6 +99,30 @@ const char *const statement_sql[STMT_COUNT] = {
     [STMT_CONTAINER_KNOWN] =
         "SELECT EXISTS (SELECT 1 FROM pool WHERE id = ?1) "
         "OR EXISTS (SELECT 1 FROM container WHERE id = ?1)",
+    [STMT_POOL_INSERT] =
+        "INSERT INTO pool (id, template, tier, fingerprint, status, created_at) "
+        "SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS ("
+        "  SELECT 1 FROM pool_counter WHERE template = ?2 AND tier = ?3 AND held = 1)",
+    [STMT_POOL_READY] = "UPDATE pool SET status = 'ready' WHERE id = ?1 AND status = 'warming'",
+    [STMT_POOL_DRAIN] = "UPDATE pool SET status = 'draining' WHERE id = ?1",
+    [STMT_POOL_DELETE] = "DELETE FROM pool WHERE id = ?1",
+    [STMT_POOL_LIST] =
+        "SELECT id, template, tier, fingerprint, status, created_at FROM pool ORDER BY created_at",
+    [STMT_POOL_TAKE] =
+        "DELETE FROM pool WHERE id = (SELECT id FROM pool WHERE template = ?1 AND tier = ?2 "
+        "AND fingerprint = ?3 AND status = 'ready' ORDER BY created_at LIMIT 1) RETURNING id",
+    [STMT_POOL_COUNT] =
+        "INSERT INTO pool_counter (template, tier, claimed, missed) VALUES (?1, ?2, ?3, 1 - ?3) "
+        "ON CONFLICT DO UPDATE SET claimed = claimed + ?3, missed = missed + 1 - ?3",
+    [STMT_POOL_FIGURES] =
+        "SELECT (SELECT COUNT(*) FROM pool WHERE template = ?1 AND tier = ?2 AND status = 'ready'), "
+        "(SELECT COUNT(*) FROM pool WHERE template = ?1 AND tier = ?2 AND status = 'warming'), "
+        "IFNULL(MAX(claimed), 0), IFNULL(MAX(missed), 0), IFNULL(MAX(held), 0) "
+        "FROM pool_counter WHERE template = ?1 AND tier = ?2",
+    [STMT_POOL_HOLD] =
+        "INSERT INTO pool_counter (template, tier, held) VALUES (?1, ?2, ?3) "
+        "ON CONFLICT DO UPDATE SET held = ?3",
+    [STMT_POOL_RELEASE] = "UPDATE pool_counter SET held = 0 WHERE held = 1 AND ?1 IS NULL",
     [STMT_IDLE_LIST] =
         "SELECT id FROM container WHERE " IS_IDLE " AND (?2 IS NULL OR owner = ?2) "
         "AND (?3 = 0 OR status = 'running') ORDER BY last_used_at LIMIT ?4",
@@ -128,6 +157,7 @@ const char *const statement_sql[STMT_COUNT] = {
         "(SELECT COUNT(*) FROM audit WHERE started_at >= ?2 AND owner = ?1 AND kind = 'execution' "
         " AND status <> 'refused')",
 
+    [STMT_AUDIT_STOPPED] = "SELECT 1 FROM container WHERE id = ?1 AND status <> 'running'",
     [STMT_AUDIT_BEGIN] =
         "INSERT INTO audit (id, kind, owner, agent_id, session_id, container_id, tier, template, "
         "command, status, started_at, request_id, worker, details, background, output_cap) "
@@ -191,7 +221,64 @@ const char *const statement_sql[STMT_COUNT] = {
     [STMT_PAGE_COUNT] = "PRAGMA page_count",
     [STMT_PAGE_FREE] = "PRAGMA freelist_count",
 
+    [STMT_TEMPLATE_INSERT] =
+        "INSERT INTO template (name, image, dockerfile, files, created_at, updated_at) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
+    [STMT_TEMPLATE_GET] = 
+        "SELECT " TEMPLATE_COLUMNS("NULL", "'{}'") " FROM template WHERE name = ?1",
+    [STMT_TEMPLATE_SOURCE] =
+        "SELECT " TEMPLATE_COLUMNS("dockerfile", "files") " FROM template WHERE name = ?1",
+    [STMT_TEMPLATE_LIST] =
+        "SELECT " TEMPLATE_COLUMNS("NULL", "'{}'") " FROM template ORDER BY created_at DESC, name",
+    [STMT_TEMPLATE_USED] =
+        "SELECT (SELECT COUNT(*) FROM container WHERE template = ?1), "
+        "(SELECT COUNT(*) FROM pool WHERE template = ?1)",
+    [STMT_TEMPLATE_REMOVING] = "UPDATE template SET removing = 1 WHERE name = ?1",
+    [STMT_TEMPLATE_TOUCH] = "UPDATE template SET updated_at = ?2 WHERE name = ?1",
+    [STMT_TEMPLATE_DELETE] = "DELETE FROM template WHERE name = ?1",
+    [STMT_JOB_QUEUE] =
+        "INSERT INTO job (template, kind, status, created_at) VALUES (?1, ?2, 'queued', ?3) "
+        "ON CONFLICT (template) DO UPDATE SET kind = excluded.kind, status = 'queued', "
+        "attempts = 0, error = NULL, created_at = excluded.created_at, finished_at = NULL "
+        "WHERE status NOT IN ('queued', 'running') RETURNING template",
+    [STMT_JOB_GET] = "SELECT " JOB_COLUMNS " FROM job WHERE template = ?1",
+    [STMT_JOB_LIST] = "SELECT " JOB_COLUMNS " FROM job",
+    [STMT_JOB_QUEUED] = "SELECT 1 FROM job WHERE status = 'queued' LIMIT 1",
+    [STMT_JOB_CLAIM] =
+        "UPDATE job SET status = 'running', attempts = attempts + 1 WHERE template = "
+        "(SELECT template FROM job WHERE status = 'queued' ORDER BY created_at, template LIMIT 1) "
+        "RETURNING " JOB_COLUMNS,
+    [STMT_JOB_AGAIN] = "UPDATE job SET status = 'queued' WHERE template = ?1 AND status = 'running'",
+    [STMT_JOB_FINISH] =
+        "UPDATE job SET status = iif(?2 IS NULL, 'done', 'failed'), error = ?2, finished_at = ?3 "
+        "WHERE template = ?1 AND status = 'running'",
+    [STMT_JOB_RECOVER] =
+        "UPDATE job SET status = iif(attempts < ?1, 'queued', 'failed'), "
+        "error = iif(attempts < ?1, NULL, ?2), finished_at = iif(attempts < ?1, NULL, ?3) "
+        "WHERE status = 'running'",
+    [STMT_JOB_DELETE] = "DELETE FROM job WHERE template = ?1",
+    [STMT_JOB_LOG_GET] = "SELECT text FROM job_log WHERE template = ?1 ORDER BY piece",
+    [STMT_JOB_LOG_ADD] =
+        "INSERT INTO job_log (template, piece, text) "
+        "SELECT ?1, COALESCE(MAX(piece), 0) + 1, ?2 FROM job_log WHERE template = ?1",
+    [STMT_JOB_LOG_CLEAR] = "DELETE FROM job_log WHERE template = ?1",
+
     SUMMARY_STATEMENTS(, SUMMARY_ALL)
     SUMMARY_STATEMENTS(_OF, SUMMARY_OWNER)
+
+    [STMT_IDEMPOTENCY_GET] =
+        "SELECT fingerprint, nonce, worker, status, body FROM idempotency "
+        "WHERE owner = ?1 AND key = ?2",
+    [STMT_IDEMPOTENCY_ADD] =
+        "INSERT INTO idempotency (owner, key, fingerprint, nonce, worker, created_at) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING RETURNING 1",
+    [STMT_IDEMPOTENCY_TAKE] =
+        "UPDATE idempotency SET worker = ?5 WHERE owner = ?1 AND key = ?2 AND nonce = ?3 "
+        "AND worker = ?4 AND status IS NULL RETURNING 1",
+    [STMT_IDEMPOTENCY_ANSWER] =
+        "UPDATE idempotency SET status = ?4, body = ?5 WHERE owner = ?1 AND key = ?2 AND nonce = ?3",
+    [STMT_IDEMPOTENCY_FORGET] =
+        "DELETE FROM idempotency WHERE owner = ?1 AND key = ?2 AND nonce = ?3",
+    [STMT_IDEMPOTENCY_EXPIRE] = "DELETE FROM idempotency WHERE created_at < ?1",
 };
 /* clang-format on */

@@ -70,6 +70,17 @@ stmt_run(struct store *s, sqlite3_stmt *st, struct error *err)
     return sqlite3_step(st) == SQLITE_DONE ? 0 : store_fail(s, err);
 }
 
+int
+stmt_run_on(struct store *s, enum statement which, const char *key, struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, which, err);
+
+    if (!st)
+        return -EIO;
+    stmt_bind_text(st, 1, key);
+    return stmt_run(s, st, err);
+}
+
 static void
 free_records(const struct row_kind *kind, void *list, size_t count)
 {

@@ -111,6 +111,41 @@ int store_container_delete(struct store *s, const char *id, struct error *err);
 /* Whether there is a row of this container, owned or in the pool. */
 int store_container_known(struct store *s, const char *id, bool *ret, struct error *err);
 
+/* Insert the pool's row as it stands; *ret false: its template and tier are held empty. */
+int store_pool_insert(struct store *s, const struct pool_entry *e, bool *ret, struct error *err);
+
+/* A `warming` one is ready; *ret false: it is to be drained, or gone. */
+int store_pool_ready(struct store *s, const char *id, bool *ret, struct error *err);
+
+/* Nobody gets it any more; *ret false: it is not in the pool, but claimed or gone. */
+int store_pool_drain_one(struct store *s, const char *id, bool *ret, struct error *err);
+
+/* Forget it. Missing is fine. */
+int store_pool_delete(struct store *s, const char *id, struct error *err);
+
+/* All of them, oldest first. *ret is an array of *ret_count that the caller frees. */
+int store_pool_list(struct store *s, struct pool_entry **ret, size_t *ret_count,
+                    struct error *err);
+
+/*
+ * Move the oldest ready one of c's template and tier that has this fingerprint from the pool to
+ * `container`, as the row @c with its id in c->id; *ret false: there is none. The request is counted
+ * as claimed or missed. Errors: as store_container_insert(); then the pool is as before.
+ */
+int store_pool_claim(struct store *s, const char *fingerprint, struct container *c, bool *ret,
+                     struct error *err);
+
+/* How many there are and were of this template and tier. */
+int store_pool_figures(struct store *s, const char *template_name, const char *tier,
+                       struct pool_figures *ret, struct error *err);
+
+/* Hold this template and tier empty, or not. */
+int store_pool_hold(struct store *s, const char *template_name, const char *tier, bool held,
+                    struct error *err);
+
+/* Hold none any more. */
+int store_pool_release(struct store *s, struct error *err);
+
 /*
  * The ids of at most @limit containers of @owner (NULL: everybody's) in which nothing runs and that
  * were last used or started at @before_ms or earlier, one-shots left out; with @running only those
@@ -156,7 +191,11 @@ int store_snapshot_delete(struct store *s, const char *id, struct error *err);
 int store_counts(struct store *s, const char *owner, int64_t since_ms, struct counts *ret,
                  struct error *err);
 
-/* Write the intent: an entry that is `running`. Synced only for one in the background. */
+/*
+ * Write the intent: an entry that is `running`. Synced only for one in the background. Errors:
+ * ERR_CONTAINER_NOT_RUNNING if its container's row says so: who stops an idle one, or removes one,
+ * changes the row first, and does so only while it has no running entry.
+ */
 int store_audit_begin(struct store *s, const struct audit_entry *e, struct error *err);
 
 /*
@@ -197,6 +236,71 @@ int store_background_spent(struct store *s, char ret_id[CONTAINER_ID_SIZE], stru
 /* The output kept for the entry with this seq; empty if there is none. Caller: audit_output_done().
  */
 int store_audit_output(struct store *s, int64_t seq, struct audit_output *ret, struct error *err);
+
+/* Insert @t as it stands; synced. Errors: ERR_CONFLICT if the name is taken. */
+int store_template_insert(struct store *s, const struct template_row *t, struct error *err);
+
+/* The template @name without its Dockerfile and files, also one whose removal has begun. Errors:
+ * ERR_NOT_FOUND. */
+int store_template_get(struct store *s, const char *name, struct template_row *ret,
+                       struct error *err);
+
+/* As store_template_get(), with Dockerfile and files. */
+int store_template_source(struct store *s, const char *name, struct template_row *ret,
+                          struct error *err);
+
+/*
+ * All of them without Dockerfiles and files, newest first. *ret is an array of *ret_count that store_template_list_free() frees.
+ */
+int store_template_list(struct store *s, struct template_row **ret, size_t *ret_count,
+                        struct error *err);
+void store_template_list_free(struct template_row *list, size_t count);
+
+/*
+ * Note that the template's removal begins, if nothing stands against it. Errors: ERR_NOT_FOUND,
+ * ERR_JOB_RUNNING, ERR_TEMPLATE_IN_USE (there are containers of it, or the pool has some).
+ */
+int store_template_removing(struct store *s, const char *name, struct error *err);
+
+/* Note that its image is a new one. Missing is fine. */
+int store_template_touch(struct store *s, const char *name, int64_t now_ms, struct error *err);
+
+/* Forget the template, its job and its log; synced. Missing is fine. */
+int store_template_delete(struct store *s, const char *name, struct error *err);
+
+/* Queue a job; its predecessor and that one's log are forgotten. Errors: ERR_JOB_RUNNING. */
+int store_job_queue(struct store *s, const char *template_name, enum job_kind kind, int64_t now_ms,
+                    struct error *err);
+
+/* The last job of a template. Errors: ERR_NOT_FOUND. */
+int store_job_get(struct store *s, const char *template_name, struct job *ret, struct error *err);
+
+/* Every template's last job: an array of *ret_count that the caller frees. */
+int store_job_list(struct store *s, struct job **ret, size_t *ret_count, struct error *err);
+
+/* Take the oldest queued job: it is running and has one attempt more. Returns -ENOENT, without an
+ * error noted, if none is queued. */
+int store_job_claim(struct store *s, struct job *ret, struct error *err);
+
+/* Put a running job back into the queue. */
+int store_job_again(struct store *s, const char *template_name, struct error *err);
+
+/* End a running job: failed with the sentence @error, or done for NULL; synced. */
+int store_job_finish(struct store *s, const char *template_name, const char *error, int64_t now_ms,
+                     struct error *err);
+
+/*
+ * Put right what a dead builder left: its running jobs are queued again if they have attempts left,
+ * else failed with @reason.
+ */
+int store_job_recover(struct store *s, const char *reason, int64_t now_ms, struct error *err);
+
+/* Append to the log of a job. */
+int store_job_log_add(struct store *s, const char *template_name, const char *text,
+                      struct error *err);
+
+/* A job's log so far: an owned string. Errors: ERR_NOT_FOUND if there never was a job. */
+int store_job_log_get(struct store *s, const char *template_name, char **ret, struct error *err);
 
 /* Figures over the executions of filter->owner (NULL: of all) from since_ms until until_ms, all as
  * of one moment. Caller: audit_summary_done(). */
@@ -245,5 +349,29 @@ struct chain_report {
  * elsewhere tells that, too.
  */
 int store_chain_verify(struct store *s, struct chain_report *ret, struct error *err);
+
+/*
+ * Insert @k, without an answer, unless its owner has a request of that key: then *ret_added is
+ * false and @k is that request. Not synced. Caller: keyed_done().
+ */
+int store_keyed_begin(struct store *s, struct keyed *k, bool *ret_added, struct error *err);
+
+/* Read the request @k->owner, @k->key into @k. Caller: keyed_done(). Errors: ERR_NOT_FOUND. */
+int store_keyed_get(struct store *s, struct keyed *k, struct error *err);
+
+/*
+ * Let @worker carry out @k, which has no answer, instead of @k->worker. Errors: ERR_CONFLICT if
+ * another one was faster.
+ */
+int store_keyed_take(struct store *s, const struct keyed *k, uint64_t worker, struct error *err);
+
+/* Keep @k's answer: @k->status and @k->body. Synced where there is a body to lose. */
+int store_keyed_answer(struct store *s, const struct keyed *k, struct error *err);
+
+/* Forget @k. Missing is fine. */
+int store_keyed_forget(struct store *s, const struct keyed *k, struct error *err);
+
+/* Forget all that began before @before_ms. */
+int store_keyed_expire(struct store *s, int64_t before_ms, struct error *err);
 
 #endif

@@ -30,6 +30,7 @@ struct reply {
     char allow[80];
     char retry_after[16];
     char authenticate[80];
+    char replayed[16];
 };
 
 /* Make users and their passwords known; once, before the tests. Returns 0 or -1. */

@@ -19,12 +19,19 @@ int suite_export(void);
 int suite_stream(void);
 int suite_output(void);
 int suite_background(void);
+int suite_kill(void);
 int suite_errors(void);
 int suite_identity(void);
 int suite_limits(void);
+int suite_templates(void);
+int suite_builds(void);
+int suite_pulls(void);
+int suite_idempotency(void);
 int suite_processes(void);
 int suite_engine(void);
 int suite_cleanup(void);
 int suite_gpu(void);
+int suite_pool(void);
+int suite_pool_upkeep(void);
 
 #endif

@@ -52,8 +52,9 @@ CREATE TABLE template (
     image      TEXT, -- the reference it is made from; NULL: built from the Dockerfile
     dockerfile TEXT,
     files      TEXT NOT NULL DEFAULT '{}', -- a JSON object: path in the build context to text
+    removing   INTEGER NOT NULL DEFAULT 0 CHECK (removing IN (0, 1)), -- its image may be gone
     created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL
+    updated_at INTEGER NOT NULL -- when its image was last made or named
 ) STRICT, WITHOUT ROWID;
 
 -- The last job of each template, of YAML and API alike.
@@ -63,9 +64,16 @@ CREATE TABLE job (
     status      TEXT NOT NULL CHECK (status IN ('queued', 'running', 'done', 'failed')),
     attempts    INTEGER NOT NULL DEFAULT 0, -- how often a builder has begun it
     error       TEXT,
-    log         TEXT NOT NULL DEFAULT '',
     created_at  INTEGER NOT NULL,
     finished_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Its log, in the pieces that it was written in.
+CREATE TABLE job_log (
+    template TEXT NOT NULL REFERENCES job (template) ON DELETE CASCADE,
+    piece    INTEGER NOT NULL,
+    text     TEXT NOT NULL,
+    PRIMARY KEY (template, piece)
 ) STRICT, WITHOUT ROWID;
 
 -- Containers made ahead, that nobody owns yet. A claim moves one from here to `container`.
@@ -83,6 +91,7 @@ CREATE TABLE pool_counter (
     tier     TEXT NOT NULL,
     claimed  INTEGER NOT NULL DEFAULT 0,
     missed   INTEGER NOT NULL DEFAULT 0,
+    held     INTEGER NOT NULL DEFAULT 0 CHECK (held IN (0, 1)), -- drained, and not to be refilled
     PRIMARY KEY (template, tier)
 ) STRICT, WITHOUT ROWID;
 
