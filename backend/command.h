@@ -22,6 +22,8 @@ struct command_observer {
     struct guest_sink sink;
     /* It has its audit row, and is about to be started; @entry lives as long as it runs. */
     void (*announced)(void *arg, const struct audit_entry *entry); /* @arg is the sink's */
+    /* It has ended, and its row says so. */
+    void (*ended)(void *arg, const struct audit_entry *entry, const struct audit_output *output);
 };
 
 /* Everything is borrowed. */
@@ -37,7 +39,7 @@ struct command {
     const char *agent_id;     /* who asked, for the audit; NULL: the container's */
     const char *session_id;
     const char *request_id;
-    const char *nonce; /* of a keyed request: the id is derived from it; NULL: any id */
+    const char *nonce; /* of a keyed request: its id is derived from it; NULL: any id */
     const struct command_observer *observer; /* NULL: nobody listens */
     int peer_fd; /* a client's going away here ends the command; -1: none */
 };

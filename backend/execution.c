@@ -13,7 +13,7 @@
 #include "backend/outcome.h"
 #include "backend/store/store.h"
 
-enum { PATH_SIZE = 4096, ACQUIRE_ATTEMPTS = 2, KILL_WAIT_MS = 5000, KILL_LOOK_MS = 20 };
+enum { PATH_SIZE = 4096, ATTEMPTS = 3, KILL_WAIT_MS = 5000, KILL_LOOK_MS = 20 };
 
 void
 execution_done(struct execution *x)
@@ -185,6 +185,8 @@ run(struct backend *b, const struct container *c, const struct command *command,
         command->observer->announced(command->observer->sink.arg, &x.entry);
     if (r == 0)
         r = run_announced(b, store, c, command, fd, &x, err);
+    if (r == 0 && command->observer)
+        command->observer->ended(command->observer->sink.arg, &x.entry, &x.output);
     if (r < 0)
         execution_done(&x);
     else
@@ -223,28 +225,29 @@ note_refusal(struct backend *b, const struct placement *where, const struct comm
     note_not_run(b, &about, command);
 }
 
-/*
- * The scope's container, connected to. One that is removed between being found and being connected
- * to is looked for again, once.
- */
+/* Run @command in the scope's container. -ENOTCONN: it was stopped or removed on the way there. */
 static int
-acquire(struct backend *b, const struct container *plan, struct container *ret, int *ret_fd,
-        struct error *err)
+run_in_scope(struct backend *b, const struct container *plan, const struct command *command,
+             struct execution *ret, struct error *err)
 {
-    bool created;
+    struct container c = {0};
+    _cleanup_(closep) int fd = -1;
+    bool created, goes_on;
     int r;
 
-    for (int attempt = 1;; attempt++) {
-        r = container_acquire(b, plan, NULL, ret, &created, err);
-        if (r < 0)
-            return r;
-        r = connect_guest(b, ret, REVIVE_STOPPED_TOO, ret_fd, err);
-        if (r != -ENOTCONN || attempt == ACQUIRE_ATTEMPTS)
-            return r;
-        container_done(ret);
-        *ret = (struct container){0};
-        error_clear(err);
-    }
+    r = container_acquire(b, plan, NULL, &c, &created, err);
+    if (r < 0)
+        return r;
+    r = connect_guest(b, &c, REVIVE_STOPPED_TOO, &fd, err);
+    if (r == 0)
+        r = run(b, &c, command, fd, ret, err);
+    else if (r != -ENOTCONN)
+        note_not_run(b, &c, command);
+    goes_on = r == 0 && ret->entry.status == AUDIT_RUNNING;
+    if (c.one_shot && !goes_on)
+        container_discard(b, c.id, NULL); /* what fails here is the janitor's to finish */
+    container_done(&c);
+    return r;
 }
 
 int
@@ -252,27 +255,19 @@ execution_run(struct backend *b, const struct placement *where, const struct com
               struct execution *ret, struct error *err)
 {
     struct container plan = {0};
-    struct container c = {0};
-    _cleanup_(closep) int fd = -1;
-    bool goes_on;
     int r;
 
     r = placement_plan(b->settings, where, &plan, err);
-    if (r < 0) {
-        if (err->code != ERR_VALIDATION)
-            note_refusal(b, where, command);
+    if (r < 0 && err->code != ERR_VALIDATION)
+        note_refusal(b, where, command);
+    if (r < 0)
         return r;
+    for (int attempt = 1;; attempt++) {
+        r = run_in_scope(b, &plan, command, ret, err);
+        if (r != -ENOTCONN || attempt == ATTEMPTS)
+            return r;
+        error_clear(err);
     }
-    r = acquire(b, &plan, &c, &fd, err);
-    if (r == 0)
-        r = run(b, &c, command, fd, ret, err);
-    else if (c.id[0])
-        note_not_run(b, &c, command);
-    goes_on = r == 0 && ret->entry.status == AUDIT_RUNNING;
-    if (c.one_shot && !goes_on)
-        container_discard(b, c.id, NULL); /* what fails here is the janitor's to finish */
-    container_done(&c);
-    return r;
 }
 
 /* Whether the caller may run @command in @c, and it runs. */
@@ -305,7 +300,7 @@ execution_run_in(struct backend *b, const struct caller *caller, const char *id,
     r = check_run_in(b, &c, command, err);
     if (r == 0) {
         r = connect_guest(b, &c, REVIVE_RUNNING_ONLY, &fd, err);
-        if (r < 0)
+        if (r < 0 && r != -ENOTCONN)
             note_not_run(b, &c, command);
     }
     if (r == 0)

@@ -45,27 +45,6 @@ id_audit(char out[AUDIT_ID_SIZE])
     random_id(out, AUDIT_ID_SIZE, audit_prefix, AUDIT_ID_DIGITS / 2);
 }
 
-void
-id_derived(char *out, size_t size, const char *prefix, const char *nonce, size_t bytes)
-{
-    unsigned char hash[32];
-    crypto_generichash_state h;
-    size_t len = strlen(prefix);
-
-    crypto_generichash_init(&h, NULL, 0, sizeof(hash));
-    crypto_generichash_update(&h, (const unsigned char *)prefix, len + 1);
-    crypto_generichash_update(&h, (const unsigned char *)nonce, strlen(nonce));
-    crypto_generichash_final(&h, hash, sizeof(hash));
-    snprintf(out, size, "%s", prefix);
-    sodium_bin2hex(out + len, size - len, hash, bytes);
-}
-
-void
-id_audit_derived(const char *nonce, char out[AUDIT_ID_SIZE])
-{
-    id_derived(out, AUDIT_ID_SIZE, audit_prefix, nonce, AUDIT_ID_DIGITS / 2);
-}
-
 uint64_t
 id_audit_number(const char *id)
 {
@@ -97,6 +76,27 @@ is_id(const char *id, const char *prefix, size_t digits)
 
     return strncmp(id, prefix, len) == 0 && strlen(id + len) == digits &&
            strspn(id + len, "0123456789abcdef") == digits;
+}
+
+void
+id_derived(char *out, size_t size, const char *prefix, const char *nonce, size_t bytes)
+{
+    unsigned char hash[32];
+    crypto_generichash_state h;
+    size_t len = strlen(prefix);
+
+    crypto_generichash_init(&h, NULL, 0, sizeof(hash));
+    crypto_generichash_update(&h, (const unsigned char *)prefix, len + 1);
+    crypto_generichash_update(&h, (const unsigned char *)nonce, strlen(nonce));
+    crypto_generichash_final(&h, hash, sizeof(hash));
+    snprintf(out, size, "%s", prefix);
+    sodium_bin2hex(out + len, size - len, hash, bytes);
+}
+
+void
+id_audit_derived(const char *nonce, char out[AUDIT_ID_SIZE])
+{
+    id_derived(out, AUDIT_ID_SIZE, audit_prefix, nonce, AUDIT_ID_DIGITS / 2);
 }
 
 bool

@@ -19,15 +19,6 @@ void id_container(char out[CONTAINER_ID_SIZE]);
 /* Write a new audit id: "exec_" and 64 random bits in hex. */
 void id_audit(char out[AUDIT_ID_SIZE]);
 
-/*
- * Write the id of a thing that the request with this nonce makes: @prefix and @bytes (at most 8) of
- * a hash over both in hex, so that the request finds it again when it is carried on after a crash.
- */
-void id_derived(char *out, size_t size, const char *prefix, const char *nonce, size_t bytes);
-
-/* As id_audit(), derived. */
-void id_audit_derived(const char *nonce, char out[AUDIT_ID_SIZE]);
-
 /* The random bits of an audit id, by which the guest knows the execution; 0 if @id is none. */
 uint64_t id_audit_number(const char *id);
 
@@ -36,6 +27,15 @@ void id_audit_of(uint64_t number, char out[AUDIT_ID_SIZE]);
 
 /* Write a new snapshot id: "snapshot_" and 48 random bits in hex. */
 void id_snapshot(char out[SNAPSHOT_ID_SIZE]);
+
+/*
+ * Write the id of a thing that the request with this nonce makes: @prefix and @bytes (at most 8) of
+ * a hash over both in hex, so that the request finds it again when it is carried on after a crash.
+ */
+void id_derived(char *out, size_t size, const char *prefix, const char *nonce, size_t bytes);
+
+/* As id_audit(), derived. */
+void id_audit_derived(const char *nonce, char out[AUDIT_ID_SIZE]);
 
 /* Whether @id is spelled as id_container() does. */
 bool id_is_container(const char *id);

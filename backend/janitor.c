@@ -10,8 +10,9 @@
 #include "backend/background.h"
 #include "backend/container.h"
 #include "backend/engine.h"
-#include "backend/idempotency.h"
 #include "backend/idle.h"
+
+#include "backend/idempotency.h"
 #include "backend/log.h"
 #include "backend/retention.h"
 #include "backend/snapshot.h"

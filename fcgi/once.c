@@ -6,6 +6,7 @@
 
 #include "backend/idempotency.h"
 #include "backend/log.h"
+#include "fcgi/response.h"
 #include "handlers/json.h"
 
 /* Answer with what was kept of the first answer. */

@@ -19,12 +19,13 @@ static int
 say(struct events *e, const char *type, json_t *data)
 {
     json_auto_t *object = data;
+    json_auto_t *typed = json_pack("{s:s}", "type", type);
     _cleanup_(freep) char *text = NULL;
     int r;
 
-    if (e->form == ACCEPT_LINES && object)
-        json_object_set_new(object, "type", json_string(type));
-    text = object ? json_print(object) : NULL;
+    if (!object || !typed || json_object_update(typed, object) < 0)
+        return -ENOMEM;
+    text = json_print(e->form == ACCEPT_LINES ? typed : object);
     if (!text)
         return -ENOMEM;
     buf_clear(&e->text);
@@ -145,6 +146,27 @@ on_quiet(void *arg)
     return e->stream->write(e->stream, comment, sizeof(comment) - 1);
 }
 
+/* Tell what has not been told: all of it, if it never started. Who has left needs none of it. */
+static void
+on_ended(void *arg, const struct audit_entry *entry, const struct audit_output *output)
+{
+    struct events *e = arg;
+    int r = 0;
+
+    if (!e->stream->begun) {
+        r = start(e);
+        if (r == 0)
+            r = tell_all(e, GUEST_STDOUT, output->out, output->out_len);
+        if (r == 0)
+            r = tell_all(e, GUEST_STDERR, output->errout, output->errout_len);
+    }
+    if (r == 0)
+        r = flush(e);
+    if (r == 0)
+        say(e, "exit", json_execution(entry, output));
+    e->over = true;
+}
+
 void
 events_init(struct events *e, const struct request *req)
 {
@@ -156,7 +178,8 @@ events_init(struct events *e, const struct request *req)
                               .output = on_output,
                               .quiet = on_quiet,
                               .quiet_ms = EVENTS_PING_MS},
-                     .announced = on_announced},
+                     .announced = on_announced,
+                     .ended = on_ended},
     };
     buf_init(&e->piece, PIECE_MAX + UTF8_MAX);
     buf_init(&e->text, TEXT_MAX);
@@ -175,32 +198,9 @@ events_observer(const struct events *e)
     return e->stream ? &e->observer : NULL;
 }
 
-int
-events_exit(struct events *e, const struct audit_entry *entry, const struct audit_output *output,
-            json_t *exit)
-{
-    int r = 0;
-
-    e->entry = entry;
-    if (!e->stream->begun) {
-        r = start(e);
-        if (r == 0)
-            r = tell_all(e, GUEST_STDOUT, output->out, output->out_len);
-        if (r == 0)
-            r = tell_all(e, GUEST_STDERR, output->errout, output->errout_len);
-    }
-    if (r == 0)
-        r = flush(e);
-    if (r == 0)
-        return say(e, "exit", exit);
-    json_decref(exit);
-    return r;
-}
-
-int
+void
 events_error(struct events *e, const struct error *err)
 {
-    int r = flush(e);
-
-    return r < 0 ? r : say(e, "error", e->stream->problem(e->stream, err));
+    if (e->stream && e->stream->begun && !e->over && flush(e) == 0)
+        say(e, "error", e->stream->problem(e->stream, err));
 }

@@ -19,6 +19,7 @@ struct events {
     struct stream *stream; /* NULL: the client did not ask for events */
     enum accept form;
     struct command_observer observer;
+    bool over;                       /* `exit` has been told */
     const struct audit_entry *entry; /* borrowed from the execution while it runs */
     struct {
         uint64_t told;       /* bytes in the events so far */
@@ -38,15 +39,7 @@ void events_done(struct events *e);
 /* Who is to hear of the execution: @e, or NULL if the client did not ask for events. */
 const struct command_observer *events_observer(const struct events *e);
 
-/*
- * The execution has ended as @entry and @output say: tell what has not been told (all of it, if it
- * never started), and `exit` with @exit, whose reference is taken. Returns 0, or -EPIPE if the
- * client takes no more.
- */
-int events_exit(struct events *e, const struct audit_entry *entry,
-                const struct audit_output *output, json_t *exit);
-
-/* Our side failed after `started`: say so. Returns as events_exit(). */
-int events_error(struct events *e, const struct error *err);
+/* Our side has failed, as @err says: tell it, if the stream has begun and has not ended. */
+void events_error(struct events *e, const struct error *err);
 
 #endif

@@ -49,37 +49,18 @@ command_from_body(const struct request *req, const struct command_body *body,
         .max_output_bytes = body->max_output_bytes,
         .background = body->background,
         .request_id = req->request_id,
-        .nonce = req->nonce,
         .observer = body->background ? NULL : events_observer(events),
+        .nonce = req->nonce,
         .peer_fd = req->peer_fd,
     };
     return command_check(req->backend->settings, ret, err);
-}
-
-/* How @x went, without what it wrote. */
-static json_t *
-execution_json(const struct execution *x)
-{
-    const struct audit_entry *e = &x->entry;
-
-    return json_pack(
-        "{s:s, s:o, s:o, s:o, s:o, s:b, s:b, s:I, s:I, s:b, s:b, s:I, s:{s:I, s:f}, s:o}", "id",
-        e->id, "container_id", json_text(e->container_id), "status",
-        json_spelled(audit_status_names, (int)e->status), "exit_code",
-        e->exit_code < 0 ? json_null() : json_integer(e->exit_code), "signal", json_text(e->signal),
-        "stdout_truncated", x->output.out_truncated, "stderr_truncated", x->output.errout_truncated,
-        "stdout_bytes", (json_int_t)e->stdout_bytes, "stderr_bytes", (json_int_t)e->stderr_bytes,
-        "timed_out", e->status == AUDIT_TIMED_OUT, "oom_killed", e->status == AUDIT_OOM_KILLED,
-        "duration_ms", (json_int_t)e->duration_ms, "usage", "cpu_ms", (json_int_t)e->cpu_ms,
-        "max_memory_mb", (double)e->max_memory_kib / 1024, "started_at",
-        json_time(e->started_at_ms));
 }
 
 /* All of it in one answer. */
 static int
 answer_whole(const struct execution *x, struct response *res, struct error *err)
 {
-    json_auto_t *json = execution_json(x);
+    json_auto_t *json = json_execution(&x->entry, &x->output);
 
     if (!json || json_set_output(json, &x->output) < 0)
         return response_json(res, 200, NULL, err);
@@ -101,16 +82,20 @@ execution_answer(const struct execution *x, int r, struct events *events, struct
                  struct error *err)
 {
     if (r < 0) {
-        if (events->stream && events->stream->begun)
-            events_error(events, err);
+        events_error(events, err);
         return r;
     }
     if (x->entry.background)
         return answer_background(&x->entry, res, err);
-    if (!events->stream)
-        return answer_whole(x, res, err);
-    events_exit(events, &x->entry, &x->output, execution_json(x)); /* who has left needs none */
-    return 0;
+    return events->stream ? 0 : answer_whole(x, res, err);
+}
+
+/* The first answer of one in the background said that it runs, unless it could not be started. */
+static void
+recall_first_answer(struct audit_entry *e)
+{
+    if (e->background && e->duration_ms > 0)
+        e->status = AUDIT_RUNNING;
 }
 
 int
@@ -123,8 +108,7 @@ execution_replay(const struct request *req, struct response *res, struct error *
 
     events_init(&events, req);
     r = execution_recall(req->backend, &caller, req->nonce, req->peer_fd, &x, err);
-    if (x.entry.background)
-        x.entry.status = AUDIT_RUNNING; /* as the first answer said, whatever has become of it */
+    recall_first_answer(&x.entry);
     r = execution_answer(&x, r, &events, res, err);
     execution_done(&x);
     return r;

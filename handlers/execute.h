@@ -83,14 +83,15 @@ struct placement placement_from_body(const struct request *req, const struct pla
 int command_from_body(const struct request *req, const struct command_body *body,
                       const struct events *events, struct command *ret, struct error *err);
 
-/* A route's replay: the answer of an execution that its first attempt has begun. */
-int execution_replay(const struct request *req, struct response *res, struct error *err);
-
 /*
  * Answer how @x went, which is what running it returned as @r: 200 with all of it, 202 for one that
- * goes on in the background, or the last of @events. Returns @r, or the failure to answer.
+ * goes on in the background, nothing where @events have told all. Returns @r, or the failure to
+ * answer.
  */
 int execution_answer(const struct execution *x, int r, struct events *events, struct response *res,
                      struct error *err);
+
+/* A route's replay: the answer of an execution that its first attempt has begun. */
+int execution_replay(const struct request *req, struct response *res, struct error *err);
 
 #endif

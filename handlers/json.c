@@ -132,6 +132,22 @@ json_audit_entry(const struct audit_entry *e)
     return json;
 }
 
+json_t *
+json_execution(const struct audit_entry *e, const struct audit_output *output)
+{
+    return json_pack(
+        "{s:s, s:o, s:o, s:o, s:o, s:b, s:b, s:I, s:I, s:b, s:b, s:I, s:{s:I, s:f}, s:o}", "id",
+        e->id, "container_id", json_text(e->container_id), "status",
+        json_spelled(audit_status_names, (int)e->status), "exit_code",
+        e->exit_code < 0 ? json_null() : json_integer(e->exit_code), "signal", json_text(e->signal),
+        "stdout_truncated", output->out_truncated, "stderr_truncated", output->errout_truncated,
+        "stdout_bytes", (json_int_t)e->stdout_bytes, "stderr_bytes", (json_int_t)e->stderr_bytes,
+        "timed_out", e->status == AUDIT_TIMED_OUT, "oom_killed", e->status == AUDIT_OOM_KILLED,
+        "duration_ms", (json_int_t)e->duration_ms, "usage", "cpu_ms", (json_int_t)e->cpu_ms,
+        "max_memory_mb", (double)e->max_memory_kib / 1024, "started_at",
+        json_time(e->started_at_ms));
+}
+
 static json_t *
 json_base64(const char *data, size_t len)
 {

@@ -34,6 +34,9 @@ json_t *json_snapshot(const struct snapshot *s);
 
 json_t *json_audit_entry(const struct audit_entry *e);
 
+/* How an execution went, without what it wrote. */
+json_t *json_execution(const struct audit_entry *e, const struct audit_output *output);
+
 /* @len bytes as text if they are UTF-8, else as base64 (RFC 4648, with padding); *ret_encoding says
  * which: "utf-8" or "base64". */
 json_t *json_bytes(const char *data, size_t len, const char **ret_encoding);

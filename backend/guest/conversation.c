@@ -12,6 +12,7 @@
 enum {
     START_MS = 5000,      /* from the request to STARTED */
     GRACE_MS = 5000,      /* from the deadline or the cancelling to EXIT */
+    LENT_MAX_MS = 600000, /* that a slow sink may put the limit off by */
     SMALL_SIZE = 4096,    /* what a quick command's frames fit in: on the stack */
     LARGE_SIZE = 64 << 10 /* for the rest of one whose frames did not */
 };
@@ -114,15 +115,19 @@ tell_quiet(struct conversation *c)
     reset_quiet(c);
 }
 
-/* A sink may be slow: the time that it takes is not the guest's. */
+/* A sink may be slow: the time that it takes is not the guest's, up to a bound. */
 static void
 tell_output(struct conversation *c, const struct guest_sink *sink, enum guest_stream stream,
             const char *data, size_t len)
 {
     int64_t before_ms = now_ms();
     int answer = sink->output(sink->arg, stream, data, len);
+    int64_t spent_ms = now_ms() - before_ms;
 
-    c->limit_ms += now_ms() - before_ms;
+    if (spent_ms > LENT_MAX_MS - c->lent_ms)
+        spent_ms = LENT_MAX_MS - c->lent_ms;
+    c->lent_ms += spent_ms;
+    c->limit_ms += spent_ms;
     heed(c, answer);
 }
 

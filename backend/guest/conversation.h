@@ -32,6 +32,7 @@ struct conversation {
     bool started;
     bool done;                /* the last frame has come: of type frame.type, with payload */
     int64_t limit_ms;         /* when to give the guest up */
+    int64_t lent_ms;          /* of it, what the sink has taken */
     int64_t quiet_at_ms;      /* when to say that nothing was heard */
     size_t sent;              /* of request and input together */
     struct guest_frame frame; /* the one that is coming in */

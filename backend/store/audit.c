@@ -44,6 +44,22 @@ count_execution(struct store *s, const struct audit_entry *e, struct error *err)
     return stmt_run(s, st, err);
 }
 
+/* Refuse an entry whose container has been stopped meanwhile. */
+static int
+check_container(struct store *s, const struct audit_entry *e, struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_AUDIT_STOPPED, err);
+    int rc;
+
+    if (!st)
+        return -EIO;
+    stmt_bind_text(st, 1, e->container_id);
+    rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW)
+        return error_set(err, ERR_CONTAINER_NOT_RUNNING, "the container was stopped meanwhile");
+    return rc == SQLITE_DONE ? 0 : store_fail(s, err);
+}
+
 int
 store_audit_begin(struct store *s, const struct audit_entry *e, struct error *err)
 {
@@ -52,6 +68,8 @@ store_audit_begin(struct store *s, const struct audit_entry *e, struct error *er
 
     /* Of one in the background, the client is told now. */
     r = store_tx_begin(s, e->background, &tx, err);
+    if (r == 0)
+        r = check_container(s, e, err);
     if (r == 0)
         r = insert(s, e, err);
     return r < 0 ? r : store_tx_commit(&tx, err);

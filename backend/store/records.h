@@ -155,23 +155,6 @@ struct audit_output {
 
 void audit_output_done(struct audit_output *o);
 
-/* A request that came with an Idempotency-Key. Initialise with {0}; keyed_done() frees what it
- * owns.
- */
-struct keyed {
-    char owner[OWNER_SIZE];
-    char key[IDEMPOTENCY_KEY_SIZE];
-    char fingerprint[FINGERPRINT_SIZE];
-    char nonce[NONCE_SIZE]; /* what the ids of the things it makes are derived from */
-    uint64_t worker;        /* that carries it out; 0: it broke off, and nobody does */
-    int status;             /* of its answer; 0: there is none yet */
-    char *body; /* owned: the answer's JSON, "" for no content; NULL: it is not kept, but
-                   built again from what the request made */
-    int64_t created_at_ms;
-};
-
-void keyed_done(struct keyed *k);
-
 enum snapshot_status { SNAPSHOT_CREATING = 1, SNAPSHOT_READY, SNAPSHOT_REMOVING };
 
 /* Spellings, NULL-terminated; index = value - 1. */
@@ -223,6 +206,23 @@ struct audit_summary {
 };
 
 void audit_summary_done(struct audit_summary *sum);
+
+/* A request that came with an Idempotency-Key. Initialise with {0}; keyed_done() frees what it
+ * owns.
+ */
+struct keyed {
+    char owner[OWNER_SIZE];
+    char key[IDEMPOTENCY_KEY_SIZE];
+    char fingerprint[FINGERPRINT_SIZE];
+    char nonce[NONCE_SIZE]; /* what the ids of the things it makes are derived from */
+    uint64_t worker;        /* that carries it out; 0: it broke off, and nobody does */
+    int status;             /* of its answer; 0: there is none yet */
+    char *body; /* owned: the answer's JSON, "" for no content; NULL: it is not kept, but
+                   built again from what the request made */
+    int64_t created_at_ms;
+};
+
+void keyed_done(struct keyed *k);
 
 /* For GET status and whoami. */
 struct counts {

@@ -128,6 +128,7 @@ const char *const statement_sql[STMT_COUNT] = {
         "(SELECT COUNT(*) FROM audit WHERE started_at >= ?2 AND owner = ?1 AND kind = 'execution' "
         " AND status <> 'refused')",
 
+    [STMT_AUDIT_STOPPED] = "SELECT 1 FROM container WHERE id = ?1 AND status <> 'running'",
     [STMT_AUDIT_BEGIN] =
         "INSERT INTO audit (id, kind, owner, agent_id, session_id, container_id, tier, template, "
         "command, status, started_at, request_id, worker, details, background, output_cap) "
@@ -191,6 +192,9 @@ const char *const statement_sql[STMT_COUNT] = {
     [STMT_PAGE_COUNT] = "PRAGMA page_count",
     [STMT_PAGE_FREE] = "PRAGMA freelist_count",
 
+    SUMMARY_STATEMENTS(, SUMMARY_ALL)
+    SUMMARY_STATEMENTS(_OF, SUMMARY_OWNER)
+
     [STMT_IDEMPOTENCY_GET] =
         "SELECT fingerprint, nonce, worker, status, body FROM idempotency "
         "WHERE owner = ?1 AND key = ?2",
@@ -205,8 +209,5 @@ const char *const statement_sql[STMT_COUNT] = {
     [STMT_IDEMPOTENCY_FORGET] =
         "DELETE FROM idempotency WHERE owner = ?1 AND key = ?2 AND nonce = ?3",
     [STMT_IDEMPOTENCY_EXPIRE] = "DELETE FROM idempotency WHERE created_at < ?1",
-
-    SUMMARY_STATEMENTS(, SUMMARY_ALL)
-    SUMMARY_STATEMENTS(_OF, SUMMARY_OWNER)
 };
 /* clang-format on */

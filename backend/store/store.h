@@ -156,7 +156,11 @@ int store_snapshot_delete(struct store *s, const char *id, struct error *err);
 int store_counts(struct store *s, const char *owner, int64_t since_ms, struct counts *ret,
                  struct error *err);
 
-/* Write the intent: an entry that is `running`. Synced only for one in the background. */
+/*
+ * Write the intent: an entry that is `running`. Synced only for one in the background. Errors:
+ * ERR_CONTAINER_NOT_RUNNING if its container's row says so: who stops an idle one, or removes one,
+ * changes the row first, and does so only while it has no running entry.
+ */
 int store_audit_begin(struct store *s, const struct audit_entry *e, struct error *err);
 
 /*
@@ -197,30 +201,6 @@ int store_background_spent(struct store *s, char ret_id[CONTAINER_ID_SIZE], stru
 /* The output kept for the entry with this seq; empty if there is none. Caller: audit_output_done().
  */
 int store_audit_output(struct store *s, int64_t seq, struct audit_output *ret, struct error *err);
-
-/*
- * Insert @k, without an answer, unless its owner has a request of that key: then *ret_added is
- * false and @k is that request. Not synced. Caller: keyed_done().
- */
-int store_keyed_begin(struct store *s, struct keyed *k, bool *ret_added, struct error *err);
-
-/* Read the request @k->owner, @k->key into @k. Caller: keyed_done(). Errors: ERR_NOT_FOUND. */
-int store_keyed_get(struct store *s, struct keyed *k, struct error *err);
-
-/*
- * Let @worker carry out @k, which has no answer, instead of @k->worker. Errors: ERR_CONFLICT if
- * another one was faster.
- */
-int store_keyed_take(struct store *s, const struct keyed *k, uint64_t worker, struct error *err);
-
-/* Keep @k's answer: @k->status and @k->body. Synced where there is a body to lose. */
-int store_keyed_answer(struct store *s, const struct keyed *k, struct error *err);
-
-/* Forget @k. Missing is fine. */
-int store_keyed_forget(struct store *s, const struct keyed *k, struct error *err);
-
-/* Forget all that began before @before_ms. */
-int store_keyed_expire(struct store *s, int64_t before_ms, struct error *err);
 
 /* Figures over the executions of filter->owner (NULL: of all) from since_ms until until_ms, all as
  * of one moment. Caller: audit_summary_done(). */
@@ -269,5 +249,29 @@ struct chain_report {
  * elsewhere tells that, too.
  */
 int store_chain_verify(struct store *s, struct chain_report *ret, struct error *err);
+
+/*
+ * Insert @k, without an answer, unless its owner has a request of that key: then *ret_added is
+ * false and @k is that request. Not synced. Caller: keyed_done().
+ */
+int store_keyed_begin(struct store *s, struct keyed *k, bool *ret_added, struct error *err);
+
+/* Read the request @k->owner, @k->key into @k. Caller: keyed_done(). Errors: ERR_NOT_FOUND. */
+int store_keyed_get(struct store *s, struct keyed *k, struct error *err);
+
+/*
+ * Let @worker carry out @k, which has no answer, instead of @k->worker. Errors: ERR_CONFLICT if
+ * another one was faster.
+ */
+int store_keyed_take(struct store *s, const struct keyed *k, uint64_t worker, struct error *err);
+
+/* Keep @k's answer: @k->status and @k->body. Synced where there is a body to lose. */
+int store_keyed_answer(struct store *s, const struct keyed *k, struct error *err);
+
+/* Forget @k. Missing is fine. */
+int store_keyed_forget(struct store *s, const struct keyed *k, struct error *err);
+
+/* Forget all that began before @before_ms. */
+int store_keyed_expire(struct store *s, int64_t before_ms, struct error *err);
 
 #endif

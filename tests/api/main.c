@@ -35,6 +35,7 @@ static const struct {
     {"stream", suite_stream},
     {"output", suite_output},
     {"background", suite_background},
+    {"kill", suite_kill},
     {"processes", suite_processes},
     {"snapshot-crashes", suite_snapshot_crashes},
     {"engine", suite_engine},

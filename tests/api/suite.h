@@ -16,6 +16,7 @@ int suite_audit(void);
 int suite_stream(void);
 int suite_output(void);
 int suite_background(void);
+int suite_kill(void);
 int suite_errors(void);
 int suite_identity(void);
 int suite_limits(void);

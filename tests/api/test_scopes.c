@@ -9,9 +9,10 @@
 #include "tests/api/client.h"
 #include "tests/api/flight.h"
 #include "tests/api/host.h"
+#include "tests/api/steps.h"
 #include "tests/api/suite.h"
 
-enum { ID_SIZE = 64, PARALLEL = 8 };
+enum { ID_SIZE = 64, PARALLEL = 8, FLEETING_ROUNDS = 6 };
 
 /* Delete a user's containers of agent @agent (NULL: all of them). */
 static void
@@ -435,6 +436,47 @@ selective_names_agents(void **state)
                "the agent that selective no longer names to be refused");
 }
 
+/*
+ * While executions of a scope are on their way to its container, it is stopped and removed: each of
+ * them finds it again, or another, and none answers that there is none. Those that had begun are
+ * killed.
+ */
+static void
+an_execution_finds_its_container_stopped_or_removed_and_runs(void **state)
+{
+    static const char body[] = "{\"agent_id\": \"fleeting\", \"session_id\": \"s\","
+                               " \"command\": \"echo ran\"}";
+    int ran = 0;
+
+    (void)state;
+    for (int round = 0; round < FLEETING_ROUNDS; round++) {
+        struct parallel calls[PARALLEL];
+        char id[ID_SIZE], stop[96], remove[96];
+        struct reply r = call(ALICE, "POST", "/execute", body, NULL);
+
+        assert_status(&r, 200);
+        snprintf(id, sizeof(id), "%s", text_at(&r, "container_id"));
+        reply_done(&r);
+        snprintf(stop, sizeof(stop), "/containers/%s/stop", id);
+        snprintf(remove, sizeof(remove), "/containers/%s", id);
+        for (size_t i = 0; i < PARALLEL; i++)
+            calls[i] = (struct parallel){
+                .user = ALICE, .method = "POST", .path = "/execute", .body = body};
+        calls[1] = (struct parallel){.user = ALICE, .method = "POST", .path = stop};
+        if (round % 2)
+            calls[4] = (struct parallel){.user = ALICE, .method = "DELETE", .path = remove};
+        call_parallel(calls, PARALLEL);
+        for (size_t i = 0; i < PARALLEL; i++) {
+            if (calls[i].body) {
+                assert_status(&calls[i].reply, 200);
+                ran += strcmp(text_at(&calls[i].reply, "stdout"), "ran\n") == 0;
+            }
+            reply_done(&calls[i].reply);
+        }
+    }
+    assert_true(ran > FLEETING_ROUNDS);
+}
+
 #define scope_test(f) cmocka_unit_test_teardown(f, delete_all)
 
 int
@@ -443,6 +485,7 @@ suite_scopes(void)
     const struct CMUnitTest tests[] = {
         scope_test(a_scope_has_one_container),
         scope_test(a_one_shot_sandbox_is_gone_afterwards),
+        scope_test(an_execution_finds_its_container_stopped_or_removed_and_runs),
         scope_test(a_workspace_outlives_its_containers),
         scope_test(access_ro_reads_and_none_sees_nothing),
         scope_test(home_is_private_to_a_container_and_stays_in_it),

@@ -74,7 +74,7 @@ a_running_command_is_killed_with_all_it_started(void **state)
 
     (void)state;
     start_job(&job);
-    wait_for_commands(3);
+    wait_for_commands(3); /* the main one has forked: the guest has long noted its id */
     assert_int_equal(guest_kill(world.run, job.id, NULL), 0);
     pthread_join(job.thread, NULL);
     assert_int_equal(job.outcome.r, 0);
@@ -91,17 +91,17 @@ a_running_command_is_killed_with_all_it_started(void **state)
 static void
 the_kill_of_one_leaves_the_others_alone(void **state)
 {
-    struct job killed = {.id = 7, .script = "sleep 999"};
+    struct job killed = {.id = 7, .script = "sleep 999 & wait"};
     struct job other = {.id = 8,
                         .script = "while [ ! -e /tmp/go ]; do usleep 10000; done; echo done"};
     struct outcome o;
 
     (void)state;
-    start_job(&other);
     start_job(&killed);
     wait_for_commands(2);
-    while (guest_kill(world.run, killed.id, NULL) == -ENOENT)
-        world_pause_ms(5);
+    start_job(&other);
+    wait_for_commands(3);
+    assert_int_equal(guest_kill(world.run, killed.id, NULL), 0);
     pthread_join(killed.thread, NULL);
     assert_int_equal(killed.outcome.result.end, GUEST_KILLED);
     world_run_shell("touch /tmp/go", TIMEOUT_MS, &o);

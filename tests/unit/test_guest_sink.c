@@ -139,7 +139,7 @@ who_refuses_ends_the_command(void **state)
         struct heard h = {.refuse_start = at_start == 1, .refuse_output = at_start == 0};
         struct outcome o;
 
-        run_heard(argv, &h, 20, &o);
+        run_heard(argv, &h, 0, &o);
         assert_int_equal(o.r, 0);
         assert_int_equal(o.result.end, GUEST_CANCELLED);
         assert_int_equal(o.result.signal, SIGKILL);

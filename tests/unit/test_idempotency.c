@@ -13,6 +13,7 @@
 #include "backend/recall.h"
 #include "backend/store/store.h"
 #include "fcgi/once.h"
+#include "fcgi/response.h"
 #include "handlers/json.h"
 
 enum { US = 7, DEAD = 8, STRANGER = 9 };

@@ -296,7 +296,12 @@ an_execution_is_announced_and_finished_once(void **state)
     struct audit_entry e = entry("exec_1"), back = {0};
     struct error err = {0};
 
+    c.status = CONTAINER_STOPPED;
     assert_int_equal(store_container_insert(f->store, &c, NULL), 0);
+    assert_int_equal(store_audit_begin(f->store, &e, &err), -ENOTCONN);
+    assert_int_equal(err.code, ERR_CONTAINER_NOT_RUNNING);
+    error_clear(&err);
+    assert_int_equal(store_container_status(f->store, c.id, CONTAINER_RUNNING, 4000, NULL), 0);
     assert_int_equal(store_audit_begin(f->store, &e, NULL), 0);
     assert_int_equal(store_audit_get(f->store, e.id, "alice", &back, NULL), 0);
     assert_int_equal(back.status, AUDIT_RUNNING);
@@ -326,6 +331,60 @@ an_execution_is_announced_and_finished_once(void **state)
     assert_int_equal(c.last_used_at_ms, 6000);
     container_done(&c);
     audit_entry_done(&e);
+}
+
+/* How many executions in the background run in @container (NULL: in all) after the row @after, of
+ * at most @limit. */
+static size_t
+background_count(struct fixture *f, const char *container, int64_t after, int64_t limit)
+{
+    struct audit_entry *list = NULL;
+    size_t count = 0;
+
+    assert_int_equal(
+        store_background_running(f->store, container, after, limit, &list, &count, NULL), 0);
+    for (size_t i = 0; i < count; i++)
+        assert_true(list[i].background && list[i].output_cap == 10 && list[i].seq > after);
+    store_audit_list_free(list, count);
+    return count;
+}
+
+static void
+executions_in_the_background_are_found_until_they_end(void **state)
+{
+    struct fixture *f = *state;
+    struct container c = example("container_000000000001", "", "alice");
+    char spent[CONTAINER_ID_SIZE];
+    struct audit_entry e[3];
+
+    c.one_shot = true;
+    c.status = CONTAINER_RUNNING;
+    assert_int_equal(store_container_insert(f->store, &c, NULL), 0);
+    for (size_t i = 0; i < ARRAY_LEN(e); i++) {
+        char id[AUDIT_ID_SIZE];
+
+        id_audit(id);
+        e[i] = entry(id);
+        e[i].background = i > 0;
+        e[i].output_cap = 10;
+        assert_int_equal(store_audit_begin(f->store, &e[i], NULL), 0);
+    }
+    assert_int_equal(background_count(f, NULL, 0, 10), 2);
+    assert_int_equal(background_count(f, NULL, 0, 1), 1);
+    assert_int_equal(background_count(f, NULL, 2, 10), 1);
+    assert_int_equal(background_count(f, c.id, 0, 10), 2);
+    assert_int_equal(background_count(f, "container_000000000002", 0, 10), 0);
+    for (size_t i = 0; i < ARRAY_LEN(e); i++) {
+        assert_int_equal(store_background_spent(f->store, spent, NULL), -ENOENT);
+        e[i].status = AUDIT_COMPLETED;
+        assert_int_equal(store_audit_finish(f->store, &e[i], NULL, false, NULL), 0);
+        audit_entry_done(&e[i]);
+    }
+    assert_int_equal(background_count(f, NULL, 0, 10), 0);
+    assert_int_equal(store_background_spent(f->store, spent, NULL), 0);
+    assert_string_equal(spent, c.id);
+    assert_int_equal(store_container_removing(f->store, c.id, NULL), 0);
+    assert_int_equal(store_background_spent(f->store, spent, NULL), -ENOENT);
 }
 
 static void
@@ -455,6 +514,8 @@ main(void)
         cmocka_unit_test_setup_teardown(owners_get_distinct_uids_for_ever, setup, teardown),
         cmocka_unit_test_setup_teardown(an_execution_is_announced_and_finished_once, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(executions_in_the_background_are_found_until_they_end,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(each_entry_hashes_over_the_one_before, setup, teardown),
         cmocka_unit_test_setup_teardown(overrides_change_or_stay, setup, teardown),
         cmocka_unit_test_setup_teardown(writers_and_checkpoints_lose_nothing, setup, teardown),
