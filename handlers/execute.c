@@ -112,8 +112,6 @@ execution_replay(const struct request *req, struct response *res, struct error *
     events_init(&events, req);
     r = execution_recall(req->backend, &caller, req->nonce, req->peer_fd, &x, err);
     recall_first_answer(&x.entry);
-    if (r == 0 && !x.entry.background && events.stream)
-        events.observer.ended(&events, &x.entry, &x.output);
     r = execution_answer(&x, r, &events, res, err);
     execution_done(&x);
     return r;
