@@ -173,6 +173,7 @@ only_what_is_idle_is_taken(void **state)
     assert_true(taken);
     assert_int_equal(store_idle_stopped(f->store, old.id, 20, &taken, NULL), 0);
     assert_false(taken); /* it does not run */
+    assert_int_equal(store_container_status(f->store, old.id, CONTAINER_RUNNING, 15, NULL), 0);
     begin(f->store, old.id, "exec_2");
     assert_int_equal(store_idle_removing(f->store, old.id, 20, &taken, NULL), 0);
     assert_false(taken);
