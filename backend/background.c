@@ -110,8 +110,10 @@ record(struct backend *b, const struct audit_entry *running, const struct seen *
     return r == 0 || r == -EEXIST ? 1 : r;
 }
 
-/* Whether @e can have no process any more: its container is gone or stopped, or was started again
- * since, or has let it run too long. */
+/*
+ * Whether @e can have no process any more: its container is gone or stopped, or was started again
+ * since, or has let it run too long. Who removes the container says how what ran in it has ended.
+ */
 static int
 is_lost(struct backend *b, const struct audit_entry *e, bool *ret_lost, bool *ret_running,
         struct error *err)
@@ -128,6 +130,8 @@ is_lost(struct backend *b, const struct audit_entry *e, bool *ret_lost, bool *re
         error_clear(err);
     else if (r < 0)
         return r;
+    if (r == 0 && c.status == CONTAINER_REMOVING)
+        return 0;
     limit_ms = c.limits.timeout_seconds * 1000 + OVERDUE_MS;
     *ret_running = r == 0 && c.status == CONTAINER_RUNNING;
     *ret_lost = !*ret_running || c.started_at_ms > e->started_at_ms ||
