@@ -7,10 +7,14 @@
 
 #include "backend/background.h"
 #include "backend/gpu.h"
+#include "backend/guest/guest.h"
 #include "backend/pool.h"
 #include "backend/store/store.h"
 
-enum { LOCK_WAIT_MS = 130000 }; /* longer than all that a holder does, but snapshots of gigabytes */
+enum {
+    LOCK_WAIT_MS = 130000, /* longer than all that a holder does, but snapshots of gigabytes */
+    PATH_SIZE = 4096
+};
 
 struct engine_spec
 container_engine_spec(const struct container *c)
@@ -275,6 +279,21 @@ stop(struct backend *b, struct store *store, const char *id, struct error *err)
     return r < 0 ? r : store_container_status(store, id, CONTAINER_STOPPED, time_now_ms(), err);
 }
 
+/* Whether it runs as it should: to start it would only make its commands look like those of an
+ * earlier life. */
+static bool
+serves(const struct backend *b, const struct container *c)
+{
+    char directory[PATH_SIZE];
+    int fd = -1;
+
+    container_guest_directory(b, c->id, directory, sizeof(directory));
+    if (c->status != CONTAINER_RUNNING || guest_connect(directory, &fd, NULL) < 0)
+        return false;
+    close(fd);
+    return true;
+}
+
 /* Change the state of a container under its lock, and read how it is then. */
 static int
 change_state(struct backend *b, const struct caller *caller, const char *id, enum change change,
@@ -295,7 +314,7 @@ change_state(struct backend *b, const struct caller *caller, const char *id, enu
         r = container_get(b, caller, id, &c, err);
     if (r == 0 && change != CHANGE_START)
         r = stop(b, store, id, err);
-    if (r == 0 && change != CHANGE_STOP)
+    if (r == 0 && change != CHANGE_STOP && !(change == CHANGE_START && serves(b, &c)))
         r = bring_up(b, store, &c, err);
     container_done(&c);
     return r < 0 ? r : container_get(b, caller, id, ret, err);

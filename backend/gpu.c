@@ -177,22 +177,32 @@ gpu_read(struct backend *b, struct gpu_report *ret)
 }
 
 int
-gpu_insert(struct backend *b, struct container *c, struct error *err)
+gpu_check(struct backend *b, int64_t count, int64_t *ret_total, struct error *err)
 {
     struct gpu_report report;
-    struct store *store = NULL;
-    int r = backend_store(b, &store, err);
 
-    if (r < 0)
-        return r;
     gpu_read(b, &report);
-    if (report.count < (size_t)c->gpus)
+    if (report.count < (size_t)count)
         return error_set(err, ERR_CONFLICT,
                          "this sandbox needs GPUs: %lld; NVIDIA's library '%.64s' shows: %zu",
-                         (long long)c->gpus, b->settings->gpu.library, report.count);
+                         (long long)count, b->settings->gpu.library, report.count);
     if (!report.runtime[0])
         return error_set(err, ERR_CONFLICT,
                          "this sandbox needs GPUs, and Docker has neither the runtime 'nvidia' nor "
                          "CDI devices to give them out");
-    return store_container_insert_gpus(store, c, (int64_t)report.count, err);
+    if (ret_total)
+        *ret_total = (int64_t)report.count;
+    return 0;
+}
+
+int
+gpu_insert(struct backend *b, struct container *c, struct error *err)
+{
+    struct store *store = NULL;
+    int64_t total = 0;
+    int r = backend_store(b, &store, err);
+
+    if (r == 0)
+        r = gpu_check(b, c->gpus, &total, err);
+    return r < 0 ? r : store_container_insert_gpus(store, c, total, err);
 }

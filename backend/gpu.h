@@ -42,6 +42,13 @@ struct gpu_report {
 void gpu_read(struct backend *b, struct gpu_report *ret);
 
 /*
+ * Whether the machine has @count GPUs that Docker can give out; some may be taken. *ret_total
+ * (may be NULL): how many there are. Errors: ERR_CONFLICT, with a sentence that says what is
+ * missing.
+ */
+int gpu_check(struct backend *b, int64_t count, int64_t *ret_total, struct error *err);
+
+/*
  * Insert the row of @c, which needs c->gpus of them, with those it gets in c->gpu_mask. Errors:
  * ERR_CONFLICT, with a sentence that says what is missing: GPUs, a runtime for them, or free ones;
  * and those of store_container_insert().

@@ -6,6 +6,7 @@ const struct route *const route_tables[] = {
     config_routes,
     status_routes,
     execute_routes,
+    explain_routes,
     container_routes,
     cleanup_routes,
     snapshot_routes,

@@ -9,6 +9,7 @@
 extern const struct route config_routes[];
 extern const struct route status_routes[];
 extern const struct route execute_routes[];
+extern const struct route explain_routes[];
 extern const struct route container_routes[];
 extern const struct route cleanup_routes[];
 extern const struct route gpu_routes[];

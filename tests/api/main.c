@@ -21,6 +21,7 @@ static const struct {
     {"config", suite_config},
     {"status", suite_status},
     {"execute", suite_execute},
+    {"explain", suite_explain},
     {"containers", suite_containers},
     {"container-lists", suite_container_lists},
     {"scopes", suite_scopes},

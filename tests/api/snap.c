@@ -99,9 +99,10 @@ snap_count(void)
     return count;
 }
 
-/* How long the engine's list at @path is, which is filtered by this server's label. */
+/* How long the engine's list at @path is, which is filtered by this server's label, and by @more:
+ * an escaped part of a list in JSON. */
 static size_t
-engine_count(const char *path)
+engine_count(const char *path, const char *more)
 {
     _cleanup_(freep) char *instance = state_file("instance");
     char full[512];
@@ -110,8 +111,8 @@ engine_count(const char *path)
 
     assert_non_null(instance);
     snprintf(full, sizeof(full),
-             "%sfilters=%%7B%%22label%%22%%3A%%5B%%22sandbox.instance%%3D%s%%22%%5D%%7D", path,
-             instance);
+             "%sfilters=%%7B%%22label%%22%%3A%%5B%%22sandbox.instance%%3D%s%%22%s%%5D%%7D", path,
+             instance, more);
     r = host_engine("GET", full, NULL);
     assert_status(&r, 200);
     count = json_array_size(r.json);
@@ -122,14 +123,14 @@ engine_count(const char *path)
 size_t
 snap_images(void)
 {
-    return engine_count("/images/json?");
+    return engine_count("/images/json?", "%2C%22sandbox.snapshot%22");
 }
 
 size_t
 snap_spare_containers(void)
 {
     struct reply r = fetch(ADMIN, "/containers?limit=500");
-    size_t count = engine_count("/containers/json?all=1&");
+    size_t count = engine_count("/containers/json?all=1&", "");
     size_t known = json_array_size(at(&r, "containers"));
 
     reply_done(&r);

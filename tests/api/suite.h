@@ -7,6 +7,7 @@ int suite_seed(void);
 int suite_config(void);
 int suite_status(void);
 int suite_execute(void);
+int suite_explain(void);
 int suite_containers(void);
 int suite_container_lists(void);
 int suite_scopes(void);

@@ -250,6 +250,21 @@ it_outlives_workers_and_janitor(void **state)
     }
 }
 
+static void
+starting_a_container_that_runs_disturbs_nothing(void **state)
+{
+    struct job job = start_speaking("s", "echo begun; " UNTIL_GO "echo done");
+    struct reply r = act(ALICE, "POST", "/containers/%s/start", job.container);
+
+    (void)state;
+    assert_status(&r, 200);
+    reply_done(&r);
+    assert_false(
+        has_ended(job.id)); /* which looks at the spool, and at what the container's row says */
+    let_go();
+    assert_ends(&job, "completed", "begun\ndone\n");
+}
+
 /* Kill every process of the service at once, and start the manager again as it was started. */
 static void
 kill_everything(void)
@@ -480,6 +495,7 @@ suite_background(void)
         cmocka_unit_test(a_program_that_is_not_there_has_failed_at_once),
         cmocka_unit_test(a_body_that_wants_events_as_well_gets_the_answer),
         cmocka_unit_test(limits_end_it),
+        cmocka_unit_test(starting_a_container_that_runs_disturbs_nothing),
         cmocka_unit_test(it_outlives_workers_and_janitor),
         cmocka_unit_test(it_outlives_the_whole_service),
         cmocka_unit_test(a_one_shot_goes_when_it_has_ended),

@@ -1,0 +1,161 @@
+/* Explanations: see explain.h. */
+#include "backend/explain.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "backend/config/names.h"
+#include "backend/gpu.h"
+#include "backend/store/store.h"
+#include "backend/template.h"
+
+const char *const explain_limit_names[EXPLAIN_LIMIT_COUNT] = {
+    [EXPLAIN_CPU_CORES] = "cpu_cores",
+    [EXPLAIN_MEMORY_MB] = "memory_mb",
+    [EXPLAIN_DISK_MB] = "disk_mb",
+    [EXPLAIN_MAX_PROCESSES] = "max_processes",
+    [EXPLAIN_TIMEOUT_SECONDS] = "timeout_seconds",
+};
+
+/* Where the config's @section.@key comes from. */
+static void
+config_source(const struct settings *s, const char *section, const char *key,
+              char out[EXPLAIN_SOURCE_SIZE])
+{
+    bool put = json_object_get(json_object_get(s->overrides, section), key) != NULL;
+
+    snprintf(out, EXPLAIN_SOURCE_SIZE, "%s: %s.%s", put ? "PUT config" : "sandbox.yaml", section,
+             key);
+}
+
+/* Where a tier's values come from: its file, and who has chosen it. */
+static void
+tier_source(const struct placement *where, const struct container *plan,
+            char out[EXPLAIN_SOURCE_SIZE])
+{
+    snprintf(out, EXPLAIN_SOURCE_SIZE, "tiers.yaml: %s (%s)", plan->tier,
+             where->tier ? "the request's tier" : "access.yaml: the user's tier");
+}
+
+static void
+name_sources(const struct settings *s, const struct placement *where, struct explanation *x)
+{
+    bool tiered = x->plan.tier[0] != '\0';
+
+    for (int i = 0; i < EXPLAIN_LIMIT_COUNT; i++) {
+        if (tiered)
+            tier_source(where, &x->plan, x->sources[i]);
+        else
+            config_source(s, "resource_limits", explain_limit_names[i], x->sources[i]);
+    }
+    if (where->timeout_seconds > 0) {
+        x->plan.limits.timeout_seconds = where->timeout_seconds;
+        snprintf(x->sources[EXPLAIN_TIMEOUT_SECONDS], EXPLAIN_SOURCE_SIZE,
+                 "request: timeout_seconds");
+    }
+    if (tiered)
+        tier_source(where, &x->plan, x->network_source);
+    else
+        config_source(s, "network_policy", "enabled", x->network_source);
+}
+
+/* Whether @pattern, a host name or *.example.org, names @domain. */
+static bool
+domain_matches(const char *pattern, const char *domain)
+{
+    size_t len = strlen(domain), tail = strlen(pattern) - 1;
+
+    if (strncmp(pattern, "*.", 2) != 0)
+        return strcasecmp(pattern, domain) == 0;
+    return len > tail && strcasecmp(domain + len - tail, pattern + 1) == 0;
+}
+
+/* The first of @patterns that names @domain; NULL: none does. */
+static const char *
+find_match(const struct strings *patterns, const char *domain)
+{
+    for (size_t i = 0; i < patterns->count; i++)
+        if (domain_matches(patterns->items[i], domain))
+            return patterns->items[i];
+    return NULL;
+}
+
+/* What the policy says of @domain on this network; @rule names what decides. */
+static bool
+judge_domain(const struct network_policy *p, enum network network, const char *domain,
+             char rule[EXPLAIN_SOURCE_SIZE])
+{
+    const char *blocked = p->enabled ? find_match(&p->blocked_domains, domain) : NULL;
+    const char *allowed = find_match(&p->allowed_domains, domain);
+
+    if (network == NETWORK_NONE)
+        snprintf(rule, EXPLAIN_SOURCE_SIZE, "network None reaches nothing");
+    else if (network == NETWORK_RESTRICTED && !p->enabled)
+        snprintf(rule, EXPLAIN_SOURCE_SIZE, "network_policy.enabled is false");
+    else if (blocked)
+        snprintf(rule, EXPLAIN_SOURCE_SIZE, "network_policy.blocked_domains: %.200s", blocked);
+    else if (network == NETWORK_RESTRICTED && !allowed)
+        snprintf(rule, EXPLAIN_SOURCE_SIZE, "network_policy.allowed_domains does not name it");
+    else
+        return true;
+    return false;
+}
+
+/* Containers have no network yet, whatever the policy would let through. */
+static void
+explain_domain(const struct settings *s, const char *domain, struct explanation *x)
+{
+    if (judge_domain(&s->policy.network_policy, x->plan.network, domain, x->domain_rule))
+        snprintf(x->domain_rule, EXPLAIN_SOURCE_SIZE,
+                 "the policy allows it, but this version gives no container a network");
+}
+
+/* The container that the plan's scope has, or what a new one would lack. */
+static int
+look_ahead(struct backend *b, struct explanation *x, struct error *err)
+{
+    struct container have = {0};
+    struct template template;
+    struct store *store = NULL;
+    int r = backend_store(b, &store, err);
+
+    if (r == 0 && !x->plan.one_shot) {
+        r = store_container_by_scope(store, x->plan.scope_key, &have, err);
+        if (r == 0)
+            snprintf(x->plan.id, sizeof(x->plan.id), "%s", have.id);
+        container_done(&have);
+        if (r != -ENOENT)
+            return r;
+        error_clear(err);
+        r = 0;
+    }
+    if (r < 0)
+        return r;
+    if (x->plan.gpus > 0)
+        r = gpu_check(b, x->plan.gpus, NULL, &x->refusal);
+    if (r == 0)
+        r = template_get(b, x->plan.template_name, &template, &x->refusal);
+    if (r == 0 && template.size_bytes == 0)
+        error_set(&x->refusal, ERR_TEMPLATE_NOT_READY,
+                  "the image of template '%s' is not on this machine; pull or build it first",
+                  x->plan.template_name);
+    return 0;
+}
+
+int
+explain_placement(struct backend *b, const struct placement *where, const char *domain,
+                  struct explanation *ret, struct error *err)
+{
+    *ret = (struct explanation){0};
+    if (domain && (!name_is_domain(domain) || domain[0] == '*'))
+        return error_violation(err, "/domain", "must be a host name such as example.org");
+    if (template_place(b, where, &ret->plan, &ret->refusal) < 0)
+        return ret->refusal.code == ERR_INTERNAL ? (*err = ret->refusal, -EIO) : 0;
+    ret->planned = true;
+    name_sources(b->settings, where, ret);
+    if (domain)
+        explain_domain(b->settings, domain, ret);
+    return look_ahead(b, ret, err);
+}

@@ -1,0 +1,48 @@
+/*
+ * What an execution would meet, and which file, override or request decides it. Nothing is made or
+ * run. It is worked out by what executions use themselves, so that it says what they would do.
+ */
+#ifndef BACKEND_EXPLAIN_H
+#define BACKEND_EXPLAIN_H
+
+#include <stdbool.h>
+
+#include "backend/backend.h"
+#include "backend/error.h"
+#include "backend/placement.h"
+#include "backend/store/records.h"
+
+enum { EXPLAIN_SOURCE_SIZE = 256 };
+
+enum explain_limit {
+    EXPLAIN_CPU_CORES,
+    EXPLAIN_MEMORY_MB,
+    EXPLAIN_DISK_MB,
+    EXPLAIN_MAX_PROCESSES,
+    EXPLAIN_TIMEOUT_SECONDS,
+    EXPLAIN_LIMIT_COUNT
+};
+
+/* Lifetime: request. */
+struct explanation {
+    struct error refusal;  /* why it would be refused; ERR_NONE: it would run */
+    bool planned;          /* the members below are known */
+    struct container plan; /* id: the container that would serve, "" for a new one */
+    char sources[EXPLAIN_LIMIT_COUNT][EXPLAIN_SOURCE_SIZE]; /* of the plan's limits */
+    char network_source[EXPLAIN_SOURCE_SIZE];
+    bool domain_allowed; /* of the domain that was asked for */
+    char domain_rule[EXPLAIN_SOURCE_SIZE];
+};
+
+/* The name of a limit, as in the API and the YAML. */
+extern const char *const explain_limit_names[EXPLAIN_LIMIT_COUNT];
+
+/*
+ * Explain what @where would meet, and whether it would reach @domain (a host name; NULL: not
+ * asked). A refusal is part of the explanation. Errors: ERR_VALIDATION (@domain is none),
+ * ERR_INTERNAL.
+ */
+int explain_placement(struct backend *b, const struct placement *where, const char *domain,
+                      struct explanation *ret, struct error *err);
+
+#endif
