@@ -49,6 +49,7 @@ const shape = (output) =>
   output
     .replace(idPattern, (id) => `${id.split("_")[0]}_ID`)
     .replace(/\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?/g, "TIME")
+    .replace(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, "UUID")
     .replace(/\b([0-9a-f]{12}|[0-9a-f]{16,})\b/g, "HEX")
     .replace(/-?\b\d+(\.\d+)?\b/g, "N")
     .trimEnd();
