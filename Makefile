@@ -49,7 +49,7 @@ Q    := $(if $(V),,@)
 show  = @echo "  $(1) $@"
 
 .DELETE_ON_ERROR:
-.PHONY: all help deps run up down test unit api readme bench asan tsan threads tidy format clean
+.PHONY: all help deps run up down test unit api readme lint bench asan tsan threads tidy format clean
 
 all: $(BUILD)/sandboxd $(BUILD)/sandbox-guest ## Build the program and the guest
 
@@ -121,6 +121,7 @@ test: ## Install what is missing, build, and run every test
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory api
 	@$(MAKE) --no-print-directory readme
+	@$(MAKE) --no-print-directory lint
 
 unit: all $(UNIT) ## Run the unit tests
 	@for t in $(UNIT); do \
@@ -135,6 +136,9 @@ api: all $(BUILD)/tests/api-tests ## Run the tests through nginx and Docker
 
 readme: all ## Run the README's examples and compare what they print
 	@$(SERVER) node tests/readme.mjs
+
+lint: all ## Lint the API's description (needs npm)
+	@SANDBOXD=$(CURDIR)/$(BUILD)/sandboxd tests/openapi/lint $(BUILD)/lint
 
 bench: all $(BUILD)/tests/bench/bench ## Measure against Docker's exec API and a bare spawn
 	@$(SERVER) $(BUILD)/tests/bench/bench

@@ -81,7 +81,8 @@ error_violation(struct error *e, const char *pointer, const char *fmt, ...)
 void
 error_clear(struct error *e)
 {
-    *e = (struct error){0};
+    if (e)
+        *e = (struct error){0};
 }
 
 const char *

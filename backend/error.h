@@ -88,7 +88,7 @@ int error_errno(struct error *e, int errnum, const char *what);
 int error_violation(struct error *e, const char *pointer, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Empty @e for another attempt. */
+/* Empty @e (which may be NULL) for another attempt. */
 void error_clear(struct error *e);
 
 /* The stable name of @code, "none" for ERR_NONE. Borrowed, static. */

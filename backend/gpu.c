@@ -2,6 +2,7 @@
 #include "backend/gpu.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -55,6 +56,8 @@ start_probe(const char *library, int out, pid_t *ret)
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawn_file_actions_init(&actions);
     rc = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+    if (rc == 0) /* that there is no such library is no news */
+        rc = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     if (rc == 0)
         rc = posix_spawn(ret, "/proc/self/exe", &actions, &attributes, argv, env);
     posix_spawn_file_actions_destroy(&actions);
@@ -105,7 +108,7 @@ probe(const char *library)
     _cleanup_(closep) int in = -1;
     _cleanup_(buf_done) struct buf answer;
     int fds[2];
-    pid_t pid;
+    pid_t pid = 0;
     int r;
 
     buf_init(&answer, ANSWER_MAX);
@@ -114,7 +117,7 @@ probe(const char *library)
     in = fds[0];
     r = start_probe(library, fds[1], &pid);
     close(fds[1]);
-    if (r < 0)
+    if (r != 0)
         return NULL;
     read_probe(in, &answer);
     end_probe(pid);

@@ -90,7 +90,7 @@ read_spool(struct backend *b, const uint64_t from[2], struct output *o, struct e
 {
     char directory[PATH_SIZE];
     _cleanup_(guest_spool_freep) struct guest_spool *spool = NULL;
-    struct guest_spool_state state;
+    struct guest_spool_state state = {0};
     int r;
 
     container_guest_directory(b, o->entry.container_id, directory, sizeof(directory));

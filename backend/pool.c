@@ -154,7 +154,7 @@ pool_report(struct backend *b, struct pool_report *ret, struct error *err)
 
     report.items = calloc(report.count + 1, sizeof(*report.items));
     if (!report.items)
-        r = error_errno(err, ENOMEM, "pool report");
+        return error_errno(err, ENOMEM, "pool report");
     for (size_t i = 0; r == 0 && i < report.count; i++) {
         struct pool_state *state = &report.items[i];
         struct pool_figures figures = {0};

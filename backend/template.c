@@ -195,7 +195,8 @@ describe(const char *image, const char *dockerfile, const json_t *files)
 {
     if (image && image[0])
         return json_pack("{s:s}", "image", image);
-    return json_pack("{s:I, s:I}", "dockerfile_bytes", (json_int_t)strlen(dockerfile), "files",
+    return json_pack("{s:I, s:I}", "dockerfile_bytes",
+                     (json_int_t)(dockerfile ? strlen(dockerfile) : 0), "files",
                      (json_int_t)json_object_size(files));
 }
 

@@ -14,6 +14,8 @@
 #include "backend/nvml.h"
 #include "fcgi/audit_command.h"
 #include "fcgi/manager.h"
+#include "handlers/json.h"
+#include "handlers/openapi/openapi.h"
 #include "handlers/routes.h"
 
 #define DEFAULT_DOCKER "unix:///var/run/docker.sock"
@@ -23,6 +25,7 @@ static const char usage_text[] =
     "       sandboxd check DIR      validate the YAML files in DIR\n"
     "       sandboxd gpu [LIBRARY]  show what NVIDIA's library says, as JSON\n"
     "       sandboxd audit verify|export --state DIR\n"
+    "       sandboxd openapi        print the API's description, as GET openapi.json answers it\n"
     "       sandboxd version\n"
     "\n"
     "  --state DIR    where everything is kept; DIR/yaml holds the settings\n"
@@ -127,6 +130,17 @@ check(int argc, char **argv)
     return 0;
 }
 
+static int
+openapi(void)
+{
+    json_auto_t *document = openapi_document(route_tables);
+    _cleanup_(freep) char *text = document ? json_print(document) : NULL;
+
+    if (!text)
+        fputs("sandboxd: out of memory\n", stderr);
+    return text && puts(text) >= 0 && fflush(stdout) == 0 ? 0 : 1;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -140,6 +154,8 @@ main(int argc, char **argv)
         return nvml_main(argc == 3 ? argv[2] : "libnvidia-ml.so.1");
     if (strcmp(command, "audit") == 0)
         return audit_command(argc - 1, argv + 1);
+    if (strcmp(command, "openapi") == 0 && argc == 2)
+        return openapi();
     if (strcmp(command, "version") == 0 && argc == 2) {
         puts("sandboxd " SANDBOXD_VERSION);
         return 0;

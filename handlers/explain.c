@@ -82,7 +82,7 @@ explain_post(const struct request *req, struct response *res, struct error *err)
     const struct explain_body *body = req->body;
     struct placement where = placement_from_body(req, &body->placement);
     bool has_command = body->command.shell || body->command.argv.count > 0;
-    struct explanation x;
+    struct explanation x = {0};
     struct command command;
     int r = 0;
 

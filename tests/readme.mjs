@@ -49,7 +49,8 @@ const shape = (output) =>
   output
     .replace(idPattern, (id) => `${id.split("_")[0]}_ID`)
     .replace(/\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?/g, "TIME")
-    .replace(/\b[0-9a-f]{16,}\b/g, "HEX")
+    .replace(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, "UUID")
+    .replace(/\b([0-9a-f]{12}|[0-9a-f]{16,})\b/g, "HEX")
     .replace(/-?\b\d+(\.\d+)?\b/g, "N")
     .trimEnd();
 
@@ -64,7 +65,8 @@ function example(command, shown) {
     failures++;
     console.error(`$ ${command}\n--- the README shows\n${shown}\n--- it prints\n${printed}\n`);
   }
-  return `$ ${command.replace(idPattern, (id) => renamed.get(id) ?? id)}\n${printed}\n`;
+  const shownCommand = command.replace(idPattern, (id) => renamed.get(id) ?? id);
+  return `$ ${shownCommand}\n${printed ? `${printed}\n` : ""}`;
 }
 
 // One block: examples one after another. A command goes on over lines that end with a backslash.

@@ -154,7 +154,7 @@ broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
 {
     const char *state = b->context->state_dir;
     bool workspace = spec->workspace_access != ACCESS_NONE;
-    struct docker_info info;
+    struct docker_info info = {0};
     char name[BROKER_NAME_SIZE], uid[24];
     char guest[PATH_SIZE + 32], run[PATH_SIZE + 64], slot[PATH_SIZE + 64];
     const char *binds[] = {guest, run, workspace ? slot : NULL, NULL};

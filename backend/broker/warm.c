@@ -74,7 +74,7 @@ stat_inside(int pid, struct stat *ret)
 static int
 check_inside(struct broker *b, const struct engine_spec *spec, int pid, struct error *err)
 {
-    struct stat inside, outside;
+    struct stat inside = {0}, outside = {0};
     char slot[PATH_SIZE];
 
     snprintf(slot, sizeof(slot), "%s/slots/%s", b->context->state_dir, spec->id);

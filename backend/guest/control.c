@@ -72,7 +72,7 @@ ask(const char *directory, enum guest_control_type type, uint64_t value, int *re
 int
 guest_kill(const char *directory, uint64_t id, struct error *err)
 {
-    int answer;
+    int answer = 0;
     int r = ask(directory, GUEST_CONTROL_KILL, id, &answer, err);
 
     if (r < 0)
@@ -85,7 +85,7 @@ guest_kill(const char *directory, uint64_t id, struct error *err)
 int
 guest_forget(const char *directory, uint64_t id, struct error *err)
 {
-    int answer;
+    int answer = 0;
     int r = ask(directory, GUEST_CONTROL_FORGET, id, &answer, err);
 
     if (r < 0)
@@ -96,7 +96,7 @@ guest_forget(const char *directory, uint64_t id, struct error *err)
 int
 guest_adopt(const char *directory, uid_t uid, struct error *err)
 {
-    int answer;
+    int answer = 0;
     int r = ask(directory, GUEST_CONTROL_ADOPT, uid, &answer, err);
 
     if (r < 0)

@@ -318,7 +318,8 @@ guest_spool_list(const char *directory, uint64_t **ret, size_t *ret_count, struc
 
     if (!dir && errno != ENOENT)
         return error_errno(err, errno, directory);
-    while (dir && count < LIST_MAX && (entry = readdir(dir)) != NULL)
+    while (dir && count < LIST_MAX &&
+           (entry = readdir(dir)) != NULL) /* NOLINT(concurrency-mt-unsafe): a stream of our own */
         if (parse_name(entry->d_name, &id) && add_id(&ids, &count, id) < 0)
             return error_errno(err, ENOMEM, directory);
     *ret = TAKE(ids);

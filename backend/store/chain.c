@@ -180,7 +180,7 @@ gaps_read(struct store *s, struct gaps *ret, struct error *err)
 {
     struct audit_entry e = {0};
     struct gaps gaps = {0};
-    char signer[AUDIT_ID_SIZE];
+    char signer[AUDIT_ID_SIZE] = "";
     struct error missing = {0};
     int r;
 

@@ -146,7 +146,7 @@ static int
 give_up(struct store *s, struct range *ranges, size_t count, int64_t before_ms,
         const struct audit_entry *by, int64_t *ret_removed, struct error *err)
 {
-    struct gaps old, now;
+    struct gaps old = {0}, now = {0};
     int r = read_trusted(s, &old, err);
 
     for (size_t i = 0; r == 0 && i < count; i++)

@@ -148,7 +148,7 @@ store_pool_claim(struct store *s, const char *fingerprint, struct container *c, 
                  struct error *err)
 {
     _cleanup_(store_tx_done) struct store_tx tx = {0};
-    char id[CONTAINER_ID_SIZE];
+    char id[CONTAINER_ID_SIZE] = "";
     int r;
 
     r = store_tx_begin(s, false, &tx, err);

@@ -29,7 +29,7 @@ openapi_operation_id(const struct route *route, char *out, size_t size)
             }
             continue;
         }
-        out[len++] = upper ? (char)toupper((unsigned char)*p) : *p;
+        out[len++] = (char)(upper ? toupper((unsigned char)*p) : (unsigned char)*p);
         upper = false;
     }
     out[len] = '\0';
@@ -234,7 +234,7 @@ paths(const struct route *const *tables, json_t *tags)
                 path = json_object();
                 json_object_set_new(paths, r->path, path);
             }
-            for (size_t i = 0; r->method[i] && i < sizeof(method) - 1; i++)
+            for (size_t i = 0; i < sizeof(method) - 1 && r->method[i]; i++)
                 method[i] = (char)tolower((unsigned char)r->method[i]);
             json_object_set_new(path, method, operation(r));
             if (!json_object_get(seen, json_string_value(name))) {

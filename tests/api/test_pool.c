@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/buf.h"
 #include "backend/cleanup.h"
 #include "tests/api/client.h"
 #include "tests/api/host.h"
@@ -212,16 +213,17 @@ posture(const char *id)
     json_auto_t *inspected = warm_inspect(id);
     _cleanup_(freep) char *text =
         json_dumps(json_object_get(inspected, "HostConfig"), JSON_SORT_KEYS | JSON_INDENT(1));
-    char *out = calloc(1, TEXT_MAX);
     const char *from = text;
+    struct buf out;
 
-    assert_non_null(out);
+    buf_init(&out, TEXT_MAX);
     for (const char *p = strstr(from, id); p; p = strstr(from, id)) {
-        strncat(out, from, (size_t)(p - from));
-        strcat(out, "ID");
+        assert_int_equal(buf_append(&out, from, (size_t)(p - from)), 0);
+        assert_int_equal(buf_append(&out, "ID", 2), 0);
         from = p + strlen(id);
     }
-    return strcat(out, from);
+    assert_int_equal(buf_append(&out, from, strlen(from)), 0);
+    return buf_take(&out);
 }
 
 static void

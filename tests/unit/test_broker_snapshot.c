@@ -277,7 +277,6 @@ only_images_of_ours_are_removed(void **state)
             {0},
         };
         _cleanup_(docker_freep) struct docker *d = new_client();
-        _cleanup_(freep) void *ids = NULL;
         char(*list)[SNAPSHOT_ID_SIZE] = NULL;
         struct broker b = new_broker();
         struct error err = {0};
@@ -291,10 +290,10 @@ only_images_of_ours_are_removed(void **state)
         if (images[i].removed)
             assert_asked(2, images[i].removed);
         assert_int_equal(broker_snapshot_list(&b, d, &list, &count, NULL), 0);
-        ids = list;
         assert_int_equal(count, images[i].listed);
         if (images[i].listed)
             assert_string_equal(list[0], SID);
+        free(list);
     }
 }
 

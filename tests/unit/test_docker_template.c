@@ -289,7 +289,7 @@ an_endless_object_is_not_gathered_for_ever(void **state)
 
     (void)state;
     memset(body, 'x', (1 << 20) - 1);
-    memcpy(body, "{\"status\":\"", strlen("{\"status\":\""));
+    memcpy(body, "{\"status\":\"", sizeof("{\"status\":\"") - 1);
     fake_docker_serve(&fake, routes);
     assert_int_equal(docker_image_pull(d, "a", &work, &e), -EIO);
     assert_error(&e, "internal", "promises");

@@ -324,7 +324,9 @@ all_input_arrives(void **state)
     (void)state;
     assert_non_null(input);
     memset(input, 'i', MEBIBYTE);
-    memcpy(input + MEBIBYTE - 3, "end", 3);
+    input[MEBIBYTE - 3] = 'e';
+    input[MEBIBYTE - 2] = 'n';
+    input[MEBIBYTE - 1] = 'd';
     id = start("usleep 100000; cat", CAP, TIMEOUT_MS, input, MEBIBYTE);
     s = open_spool(id);
     assert_int_equal(wait_for_end(s).bytes[GUEST_STDOUT], MEBIBYTE);

@@ -235,7 +235,8 @@ fields_become_the_schemas_that_they_mean(void **state)
         json_auto_t *wanted = NULL;
 
         for (char *p = expected; *p; p++)
-            *p = *p == '\'' ? '"' : *p;
+            if (*p == '\'')
+                *p = '"';
         wanted = json_loads(expected, 0, NULL);
         assert_non_null(wanted);
         if (!json_equal(schema, wanted))
