@@ -13,6 +13,8 @@ struct caller {
     int role;               /* enum role */
     const char *action;     /* "PUT /config": what a change entry says was done */
     const char *request_id; /* for the audit */
+    const char *nonce;      /* of a request with an Idempotency-Key, else NULL: what it makes is
+                               known by it when the request is carried on (backend/idempotency.h) */
 };
 
 /* The owner that a caller's look-ups are narrowed to; NULL for an admin. */

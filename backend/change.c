@@ -33,7 +33,10 @@ change_note(struct backend *b, const struct caller *caller, const struct change 
     struct store *store = NULL;
     int r = backend_store(b, &store, err);
 
-    id_audit(e.id);
+    if (caller->nonce)
+        id_audit_derived(caller->nonce, e.id);
+    else
+        id_audit(e.id);
     e.finished_at_ms = e.started_at_ms;
     snprintf(e.owner, sizeof(e.owner), "%s", caller->user);
     snprintf(e.request_id, sizeof(e.request_id), "%s", caller->request_id);
@@ -46,6 +49,10 @@ change_note(struct backend *b, const struct caller *caller, const struct change 
         r = e.command && e.details ? store_audit_insert(store, &e, err)
                                    : error_errno(err, ENOMEM, "change entry");
     audit_entry_done(&e);
+    if (r == -EEXIST) { /* by an attempt of the request that broke off afterwards */
+        error_clear(err);
+        r = 0;
+    }
     return r;
 }
 

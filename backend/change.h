@@ -20,7 +20,10 @@ struct change {
     json_t *after;  /* NULL: it is gone */
 };
 
-/* Leave a `change` entry of @caller's act in the audit; synced. */
+/*
+ * Leave a `change` entry of @caller's act in the audit; synced. An act of a keyed request has one
+ * entry, however often it is carried on: a request notes no more than one.
+ */
 int change_note(struct backend *b, const struct caller *caller, const struct change *change,
                 struct error *err);
 

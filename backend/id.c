@@ -99,6 +99,12 @@ id_audit_derived(const char *nonce, char out[AUDIT_ID_SIZE])
     id_derived(out, AUDIT_ID_SIZE, audit_prefix, nonce, AUDIT_ID_DIGITS / 2);
 }
 
+void
+id_snapshot_derived(const char *nonce, char out[SNAPSHOT_ID_SIZE])
+{
+    id_derived(out, SNAPSHOT_ID_SIZE, snapshot_prefix, nonce, SNAPSHOT_ID_DIGITS / 2);
+}
+
 bool
 id_is_container(const char *id)
 {

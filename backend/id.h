@@ -37,6 +37,9 @@ void id_derived(char *out, size_t size, const char *prefix, const char *nonce, s
 /* As id_audit(), derived. */
 void id_audit_derived(const char *nonce, char out[AUDIT_ID_SIZE]);
 
+/* As id_snapshot(), derived. */
+void id_snapshot_derived(const char *nonce, char out[SNAPSHOT_ID_SIZE]);
+
 /* Whether @id is spelled as id_container() does. */
 bool id_is_container(const char *id);
 

@@ -3,8 +3,13 @@
  *
  * The row that says that a request began is there before anything is done. Whoever sends it again
  * gets the answer that was kept; waits, while the first attempt runs; or, where the attempt's
- * worker died before it had answered, carries it on. The ids of what a request makes are derived
- * from its nonce, so that the one who carries on finds what is there.
+ * worker died before it had answered, carries it on. What a request makes is known by its nonce,
+ * from which the id is derived (executions, snapshots, change entries) or which its row holds
+ * (templates, jobs), so that the one who carries on finds what is there.
+ *
+ * Other acts are carried on by doing them again, to the same end: a container is found by its scope
+ * (and answered with 200, though it was the first attempt that made it); it is restarted or rolled
+ * back a second time; a cleanup or a drain reports what was left for the second attempt.
  */
 #ifndef BACKEND_IDEMPOTENCY_H
 #define BACKEND_IDEMPOTENCY_H

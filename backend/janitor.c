@@ -208,13 +208,10 @@ tend_snapshots(struct pass *p, struct error *err)
     for (size_t i = 0; r == 0 && i < p->snapshot_count; i++) {
         const struct snapshot *s = &p->snapshots[i];
 
-        if (s->status == SNAPSHOT_READY ||
-            (s->status == SNAPSHOT_CREATING &&
-             shared_worker_alive(p->backend->context->shared, s->worker)))
+        if (!snapshot_abandoned(p->backend, s))
             continue;
-        r = snapshot_discard(p->backend, s->id, err);
-        if (r == 0)
-            log_info("snapshot %s was abandoned and is removed", s->id);
+        log_info("snapshot %s is abandoned", s->id);
+        r = snapshot_clear(p->backend, s, err);
     }
     return r;
 }

@@ -11,6 +11,8 @@
 #include "backend/list.h"
 #include "backend/store/store.h"
 
+enum { GLANCE_MS = 100 }; /* the janitor comes again */
+
 void
 snapshot_page_done(struct snapshot_page *page)
 {
@@ -123,8 +125,9 @@ hold_both(struct backend *b, const struct caller *caller, const char *container_
     return r;
 }
 
-int
-snapshot_discard(struct backend *b, const char *id, struct error *err)
+/* Finish the removal of a snapshot: its image, then its row. The container's lock is held. */
+static int
+discard(struct backend *b, const char *id, struct error *err)
 {
     struct store *store = NULL;
     int r;
@@ -150,16 +153,40 @@ make(struct backend *b, struct store *store, struct snapshot *s, struct error *e
     if (r == 0)
         r = store_snapshot_ready(store, s->id, s->size_bytes, err);
     if (r < 0)
-        snapshot_discard(b, s->id, NULL); /* what fails here is the janitor's to finish */
+        discard(b, s->id, NULL); /* what fails here is the janitor's to finish */
     else
         s->status = SNAPSHOT_READY;
     return r;
 }
 
+/*
+ * Write the row of @s. One of its id is of an attempt of the same request that broke off: where
+ * that one had the snapshot ready, *s is it; else the row is ours now, and its image, if any, goes.
+ */
+static int
+announce(struct backend *b, struct store *store, struct snapshot *s, struct error *err)
+{
+    struct snapshot earlier;
+    int r = store_snapshot_get(store, s->container_id, s->id, &earlier, err);
+
+    if (r == -ENOENT) {
+        error_clear(err);
+        return store_snapshot_insert(store, s, b->settings->containers.snapshots_max, err);
+    }
+    if (r < 0)
+        return r;
+    if (earlier.status == SNAPSHOT_READY) {
+        *s = earlier;
+        return 0;
+    }
+    r = store_snapshot_take(store, s, err);
+    return r < 0 ? r : engine_snapshot_remove(b->engine, s->id, err);
+}
+
 /* A snapshot of @c, whose lock is held: the row first, then the engine. */
 static int
-create(struct backend *b, const struct container *c, const char *name, struct snapshot *ret,
-       struct error *err)
+create(struct backend *b, const struct caller *caller, const struct container *c, const char *name,
+       struct snapshot *ret, struct error *err)
 {
     struct snapshot s = {
         .status = SNAPSHOT_CREATING,
@@ -169,14 +196,17 @@ create(struct backend *b, const struct container *c, const char *name, struct sn
     struct store *store = NULL;
     int r;
 
-    id_snapshot(s.id);
+    if (caller->nonce)
+        id_snapshot_derived(caller->nonce, s.id);
+    else
+        id_snapshot(s.id);
     snprintf(s.container_id, sizeof(s.container_id), "%s", c->id);
     snprintf(s.owner, sizeof(s.owner), "%s", c->owner);
     snprintf(s.name, sizeof(s.name), "%s", name ? name : s.id);
     r = backend_store(b, &store, err);
     if (r == 0)
-        r = store_snapshot_insert(store, &s, b->settings->containers.snapshots_max, err);
-    if (r == 0)
+        r = announce(b, store, &s, err);
+    if (r == 0 && s.status != SNAPSHOT_READY)
         r = make(b, store, &s, err);
     if (r == 0)
         *ret = s;
@@ -198,7 +228,7 @@ snapshot_create(struct backend *b, const struct caller *caller, const char *cont
                                sizeof(ret->name) - 1);
     r = hold(b, caller, container_id, &lock, &c, err);
     if (r == 0)
-        r = create(b, &c, name, ret, err);
+        r = create(b, caller, &c, name, ret, err);
     if (r == 0) {
         after = describe(ret);
         r = note(b, caller, &c, NULL, after, err);
@@ -240,11 +270,41 @@ snapshot_delete(struct backend *b, const struct caller *caller, const char *cont
 
     r = hold_both(b, caller, container_id, id, &lock, &c, &s, err);
     if (r == 0)
-        r = snapshot_discard(b, id, err);
+        r = discard(b, id, err);
     if (r == 0) {
         before = describe(&s);
         r = note(b, caller, &c, before, NULL, err);
     }
     container_done(&c);
+    return r;
+}
+
+bool
+snapshot_abandoned(const struct backend *b, const struct snapshot *s)
+{
+    return s->status == SNAPSHOT_REMOVING ||
+           (s->status == SNAPSHOT_CREATING && !shared_worker_alive(b->context->shared, s->worker));
+}
+
+int
+snapshot_clear(struct backend *b, const struct snapshot *s, struct error *err)
+{
+    _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
+    struct snapshot now = {0};
+    struct store *store = NULL;
+    int r;
+
+    r = backend_store(b, &store, err);
+    if (r == 0)
+        r = shared_lock(b->context->shared, SHARED_LOCK_CONTAINER, s->container_id, GLANCE_MS,
+                        &lock, err);
+    if (r == 0)
+        r = store_snapshot_get(store, s->container_id, s->id, &now, err);
+    if (r == 0 && snapshot_abandoned(b, &now))
+        return discard(b, s->id, err);
+    if (r == -EBUSY || r == -ENOENT) { /* somebody is at it, or has been */
+        error_clear(err);
+        r = 0;
+    }
     return r;
 }

@@ -35,9 +35,9 @@ int snapshot_list(struct backend *b, const struct caller *caller, const char *co
 
 /*
  * Make a snapshot of the container, running or stopped, and call it @name (NULL: as its id). Its
- * commands are frozen meanwhile, and go on afterwards. Errors: ERR_QUOTA_EXCEEDED
- * (containers.snapshots_max), ERR_VALIDATION (the name), ERR_CONFLICT (too many layers, or the
- * engine has lost the container), and those of engine.h.
+ * commands are frozen meanwhile, and go on afterwards. A request that is carried on gets the one
+ * that it made. Errors: ERR_QUOTA_EXCEEDED (containers.snapshots_max), ERR_VALIDATION (the name),
+ * ERR_CONFLICT (too many layers, or the engine has lost the container), and those of engine.h.
  */
 int snapshot_create(struct backend *b, const struct caller *caller, const char *container_id,
                     const char *name, struct snapshot *ret, struct error *err);
@@ -55,7 +55,13 @@ int snapshot_rollback(struct backend *b, const struct caller *caller, const char
 int snapshot_delete(struct backend *b, const struct caller *caller, const char *container_id,
                     const char *id, struct error *err);
 
-/* Finish the removal of a snapshot: its image, then its row. */
-int snapshot_discard(struct backend *b, const char *id, struct error *err);
+/* Whether nobody goes on with what the row says is to be done: with its making, or its removal. */
+bool snapshot_abandoned(const struct backend *b, const struct snapshot *s);
+
+/*
+ * Remove what is left of @s, image and row, if it is abandoned still: a request that is carried on
+ * may have taken it up. While its container is busy, it stays. Errors: those of engine.h.
+ */
+int snapshot_clear(struct backend *b, const struct snapshot *s, struct error *err);
 
 #endif

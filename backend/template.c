@@ -263,9 +263,20 @@ adopt(struct backend *b, const struct template_spec *spec, struct error *err)
     return r;
 }
 
+/* Whether the template of this name was made by an earlier attempt of the caller's request. */
+static bool
+made_before(struct store *store, const struct caller *caller, const char *name)
+{
+    _cleanup_(template_row_done) struct template_row row = {0};
+
+    return caller->nonce && store_template_get(store, name, &row, NULL) == 0 && !row.removing &&
+           strcmp(row.nonce, caller->nonce) == 0;
+}
+
 /* The row first, then the image's tag. */
 static int
-insert(struct backend *b, struct store *store, const struct template_spec *spec, struct error *err)
+insert(struct backend *b, struct store *store, const struct caller *caller,
+       const struct template_spec *spec, struct error *err)
 {
     _cleanup_(freep) char *files = spec->files ? json_dumps(spec->files, JSON_COMPACT) : NULL;
     _cleanup_(freep) char *dockerfile = spec->dockerfile ? strdup(spec->dockerfile) : NULL;
@@ -280,7 +291,12 @@ insert(struct backend *b, struct store *store, const struct template_spec *spec,
         return error_errno(err, ENOMEM, "template");
     snprintf(row.name, sizeof(row.name), "%s", spec->name);
     snprintf(row.image, sizeof(row.image), "%s", spec->image ? spec->image : "");
+    snprintf(row.nonce, sizeof(row.nonce), "%s", caller->nonce ? caller->nonce : "");
     r = store_template_insert(store, &row, err);
+    if (r == -EEXIST && made_before(store, caller, spec->name)) {
+        error_clear(err);
+        r = 0;
+    }
     if (r < 0 || !spec->image)
         return r;
     r = adopt(b, spec, err);
@@ -307,7 +323,7 @@ template_create(struct backend *b, const struct caller *caller, const struct tem
     if (r == 0)
         r = lock_name(b, spec->name, &lock, err);
     if (r == 0)
-        r = insert(b, store, spec, err);
+        r = insert(b, store, caller, spec, err);
     if (r == 0)
         r = note(b, caller, spec->name, NULL, describe(spec->image, spec->dockerfile, spec->files),
                  err);
@@ -322,6 +338,19 @@ wake_builder(const struct backend *b)
 
     if (builder > 0)
         kill(builder, SIGUSR2);
+}
+
+/* Queue the job, if it is not what an earlier attempt of the caller's request has queued. */
+static int
+queue_once(struct store *store, const struct caller *caller, const char *name, enum job_kind kind,
+           struct error *err)
+{
+    struct job last;
+
+    if (caller->nonce && store_job_get(store, name, &last, NULL) == 0 &&
+        strcmp(last.nonce, caller->nonce) == 0)
+        return 0;
+    return store_job_queue(store, name, kind, caller->nonce, time_now_ms(), err);
 }
 
 int
@@ -341,7 +370,7 @@ template_queue(struct backend *b, const struct caller *caller, const char *name,
                          "template '%s' has a Dockerfile, not an image; build it instead", name);
     r = backend_store(b, &store, err);
     if (r == 0)
-        r = store_job_queue(store, name, kind, time_now_ms(), err);
+        r = queue_once(store, caller, name, kind, err);
     if (r < 0)
         return r;
     wake_builder(b);

@@ -80,14 +80,15 @@ int template_get(struct backend *b, const char *name, struct template *ret, stru
 
 /*
  * Make a template. One by reference is ready at once if the engine has the image. On failure
- * nothing of it is left. Errors: ERR_VALIDATION, ERR_CONFLICT (the name is taken), those of
+ * nothing of it is left. A request that is carried on gets the one that it made. Errors: ERR_VALIDATION, ERR_CONFLICT (the name is taken), those of
  * engine.h.
  */
 int template_create(struct backend *b, const struct caller *caller,
                     const struct template_spec *spec, struct template *ret, struct error *err);
 
 /*
- * Queue a build or a pull. Errors: ERR_NOT_FOUND, ERR_CONFLICT (the template is not made that way),
+ * Queue a build or a pull; for a request that is carried on, only if its job is not the last one,
+ * queued, running or ended. Errors: ERR_NOT_FOUND, ERR_CONFLICT (the template is not made that way),
  * ERR_JOB_RUNNING.
  */
 int template_queue(struct backend *b, const struct caller *caller, const char *name,

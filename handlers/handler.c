@@ -12,6 +12,7 @@ request_caller(const struct request *req)
         .role = req->role,
         .action = req->action,
         .request_id = req->request_id,
+        .nonce = req->nonce,
     };
 }
 

@@ -10,6 +10,7 @@ static int
 insert(struct store *s, const struct audit_entry *e, struct error *err)
 {
     _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_AUDIT_BEGIN, err);
+    int rc;
 
     if (!st)
         return -EIO;
@@ -28,7 +29,10 @@ insert(struct store *s, const struct audit_entry *e, struct error *err)
     stmt_bind_text(st, 13, e->details);
     sqlite3_bind_int(st, 14, e->background);
     sqlite3_bind_int64(st, 15, e->output_cap);
-    return stmt_run(s, st, err);
+    rc = sqlite3_step(st);
+    if (rc == SQLITE_CONSTRAINT && sqlite3_extended_errcode(s->db) == SQLITE_CONSTRAINT_UNIQUE)
+        return error_set(err, ERR_CONFLICT, "the audit has this entry already");
+    return rc == SQLITE_DONE ? 0 : store_fail(s, err);
 }
 
 /* Count the execution in its container's row. */

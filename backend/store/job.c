@@ -21,12 +21,13 @@ read_job(sqlite3_stmt *st, struct job *j)
     };
     column_copy(st, 0, j->template_name, sizeof(j->template_name));
     column_copy(st, 4, j->error, sizeof(j->error));
+    column_copy(st, 7, j->nonce, sizeof(j->nonce));
 }
 
 /* Queue it in the transaction at hand. */
 static int
-queue(struct store *s, const char *template_name, enum job_kind kind, int64_t now_ms,
-      struct error *err)
+queue(struct store *s, const char *template_name, enum job_kind kind, const char *nonce,
+      int64_t now_ms, struct error *err)
 {
     _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_JOB_QUEUE, err);
     int rc;
@@ -36,6 +37,7 @@ queue(struct store *s, const char *template_name, enum job_kind kind, int64_t no
     stmt_bind_text(st, 1, template_name);
     stmt_bind_text(st, 2, stmt_spell(job_kind_names, (int)kind));
     sqlite3_bind_int64(st, 3, now_ms);
+    stmt_bind_text(st, 4, nonce);
     rc = sqlite3_step(st);
     if (rc == SQLITE_DONE)
         return error_set(err, ERR_JOB_RUNNING, "a job of this template is going on; see its log");
@@ -43,14 +45,14 @@ queue(struct store *s, const char *template_name, enum job_kind kind, int64_t no
 }
 
 int
-store_job_queue(struct store *s, const char *template_name, enum job_kind kind, int64_t now_ms,
-                struct error *err)
+store_job_queue(struct store *s, const char *template_name, enum job_kind kind, const char *nonce,
+                int64_t now_ms, struct error *err)
 {
     _cleanup_(store_tx_done) struct store_tx tx = {0};
     int r = store_tx_begin(s, true, &tx, err);
 
     if (r == 0)
-        r = queue(s, template_name, kind, now_ms, err);
+        r = queue(s, template_name, kind, nonce, now_ms, err);
     if (r == 0)
         r = stmt_run_on(s, STMT_JOB_LOG_CLEAR, template_name, err);
     return r < 0 ? r : store_tx_commit(&tx, err);

@@ -161,6 +161,7 @@ struct template_row {
     char image[IMAGE_SIZE]; /* "": built from the Dockerfile */
     char *dockerfile;       /* owned; NULL: it has an image, or was not asked for */
     char *files;            /* owned: a JSON object, path to text; NULL stands for {} */
+    char nonce[NONCE_SIZE]; /* of the keyed request that made it; "": it had no key */
     bool removing;          /* its removal has begun */
     int64_t created_at_ms;
     int64_t updated_at_ms;
@@ -187,6 +188,7 @@ struct job {
     char error[JOB_ERROR_SIZE]; /* "" if it has not failed */
     int64_t created_at_ms;
     int64_t finished_at_ms; /* 0: not yet */
+    char nonce[NONCE_SIZE]; /* of the keyed request that queued it; "": it had no key */
 };
 
 enum snapshot_status { SNAPSHOT_CREATING = 1, SNAPSHOT_READY, SNAPSHOT_REMOVING };

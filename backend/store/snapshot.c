@@ -114,6 +114,27 @@ store_snapshot_list(struct store *s, const struct snapshot_filter *filter, struc
     return r;
 }
 
+int
+store_snapshot_take(struct store *s, const struct snapshot *snapshot, struct error *err)
+{
+    _cleanup_(store_tx_done) struct store_tx tx = {0};
+    sqlite3_stmt *st;
+    int r;
+
+    r = store_tx_begin(s, false, &tx, err);
+    if (r < 0)
+        return r;
+    st = store_stmt(s, STMT_SNAPSHOT_TAKE, err);
+    if (!st)
+        return -EIO;
+    stmt_bind_text(st, 1, snapshot->id);
+    sqlite3_bind_int64(st, 2, (int64_t)snapshot->worker);
+    sqlite3_bind_int64(st, 3, snapshot->created_at_ms);
+    r = stmt_run(s, st, err);
+    stmt_release(&st);
+    return r < 0 ? r : store_tx_commit(&tx, err);
+}
+
 /* Run @which on @id in a transaction of its own, with @size_bytes for its second parameter (-1: it
  * has none). Synced. */
 static int

@@ -14,9 +14,9 @@
 
 /* A row's texts may be large, and are read only where they are needed. */
 #define TEMPLATE_COLUMNS(dockerfile, files)                                                        \
-    "name, image, " dockerfile ", " files ", removing, created_at, updated_at"
+    "name, image, " dockerfile ", " files ", removing, created_at, updated_at, nonce"
 
-#define JOB_COLUMNS "template, kind, status, attempts, error, created_at, finished_at"
+#define JOB_COLUMNS "template, kind, status, attempts, error, created_at, finished_at, nonce"
 /* A container that may be taken away: of ?1 or earlier is its last use, and nothing runs in it. The
  * sign before container_id has SQLite look through the few entries that run, not the many it had.
  */
@@ -141,6 +141,8 @@ const char *const statement_sql[STMT_COUNT] = {
         "SELECT " SNAPSHOT_COLUMNS " FROM snapshot "
         "WHERE (?1 IS NULL OR container_id = ?1) AND (?2 IS NULL OR status = ?2) "
         "AND (?3 = 0 OR seq < ?3) ORDER BY seq DESC LIMIT iif(?4 = 0, -1, ?4)",
+    [STMT_SNAPSHOT_TAKE] =
+        "UPDATE snapshot SET status = 'creating', worker = ?2, created_at = ?3 WHERE id = ?1",
     [STMT_SNAPSHOT_READY] =
         "UPDATE snapshot SET status = 'ready', size_bytes = ?2 WHERE id = ?1 AND status = 'creating'",
     [STMT_SNAPSHOT_REMOVING] = "UPDATE snapshot SET status = 'removing' WHERE id = ?1",
@@ -222,8 +224,8 @@ const char *const statement_sql[STMT_COUNT] = {
     [STMT_PAGE_FREE] = "PRAGMA freelist_count",
 
     [STMT_TEMPLATE_INSERT] =
-        "INSERT INTO template (name, image, dockerfile, files, created_at, updated_at) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
+        "INSERT INTO template (name, image, dockerfile, files, created_at, updated_at, nonce) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)",
     [STMT_TEMPLATE_GET] = 
         "SELECT " TEMPLATE_COLUMNS("NULL", "'{}'") " FROM template WHERE name = ?1",
     [STMT_TEMPLATE_SOURCE] =
@@ -237,9 +239,11 @@ const char *const statement_sql[STMT_COUNT] = {
     [STMT_TEMPLATE_TOUCH] = "UPDATE template SET updated_at = ?2 WHERE name = ?1",
     [STMT_TEMPLATE_DELETE] = "DELETE FROM template WHERE name = ?1",
     [STMT_JOB_QUEUE] =
-        "INSERT INTO job (template, kind, status, created_at) VALUES (?1, ?2, 'queued', ?3) "
+        "INSERT INTO job (template, kind, status, created_at, nonce) "
+        "VALUES (?1, ?2, 'queued', ?3, ?4) "
         "ON CONFLICT (template) DO UPDATE SET kind = excluded.kind, status = 'queued', "
-        "attempts = 0, error = NULL, created_at = excluded.created_at, finished_at = NULL "
+        "attempts = 0, error = NULL, created_at = excluded.created_at, finished_at = NULL, "
+        "nonce = excluded.nonce "
         "WHERE status NOT IN ('queued', 'running') RETURNING template",
     [STMT_JOB_GET] = "SELECT " JOB_COLUMNS " FROM job WHERE template = ?1",
     [STMT_JOB_LIST] = "SELECT " JOB_COLUMNS " FROM job",

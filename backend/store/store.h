@@ -177,6 +177,10 @@ int store_snapshot_get(struct store *s, const char *container_id, const char *id
 int store_snapshot_list(struct store *s, const struct snapshot_filter *filter,
                         struct snapshot **ret, size_t *ret_count, struct error *err);
 
+/* Take over what was left of a snapshot that somebody else was to make: it is `creating`, with the
+ * worker and the time of @snapshot. */
+int store_snapshot_take(struct store *s, const struct snapshot *snapshot, struct error *err);
+
 /* Note that it is made, and what it takes. Errors: ERR_NOT_FOUND if it is not being made. */
 int store_snapshot_ready(struct store *s, const char *id, int64_t size_bytes, struct error *err);
 
@@ -206,7 +210,8 @@ int store_audit_begin(struct store *s, const struct audit_entry *e, struct error
 int store_audit_finish(struct store *s, const struct audit_entry *e,
                        const struct audit_output *output, bool count, struct error *err);
 
-/* Insert an entry that is finished from the start (refused executions, changes). Synced. */
+/* Insert an entry that is finished from the start (refused executions, changes). Synced. Errors:
+ * ERR_CONFLICT if there is one with its id. */
 int store_audit_insert(struct store *s, const struct audit_entry *e, struct error *err);
 
 /* The entry with this id; for @owner only, unless NULL. Errors: ERR_NOT_FOUND. */
@@ -268,9 +273,12 @@ int store_template_touch(struct store *s, const char *name, int64_t now_ms, stru
 /* Forget the template, its job and its log; synced. Missing is fine. */
 int store_template_delete(struct store *s, const char *name, struct error *err);
 
-/* Queue a job; its predecessor and that one's log are forgotten. Errors: ERR_JOB_RUNNING. */
-int store_job_queue(struct store *s, const char *template_name, enum job_kind kind, int64_t now_ms,
-                    struct error *err);
+/*
+ * Queue a job for the request with @nonce (NULL: it has none); its predecessor and that one's log are
+ * forgotten. Errors: ERR_JOB_RUNNING.
+ */
+int store_job_queue(struct store *s, const char *template_name, enum job_kind kind,
+                    const char *nonce, int64_t now_ms, struct error *err);
 
 /* The last job of a template. Errors: ERR_NOT_FOUND. */
 int store_job_get(struct store *s, const char *template_name, struct job *ret, struct error *err);

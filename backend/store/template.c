@@ -25,6 +25,7 @@ store_template_insert(struct store *s, const struct template_row *t, struct erro
     stmt_bind_text(st, 3, t->dockerfile);
     stmt_bind_text(st, 4, t->files ? t->files : "{}");
     sqlite3_bind_int64(st, 5, t->created_at_ms);
+    stmt_bind_text(st, 6, t->nonce);
     rc = sqlite3_step(st);
     if (rc == SQLITE_CONSTRAINT && sqlite3_extended_errcode(s->db) == SQLITE_CONSTRAINT_PRIMARYKEY)
         r = error_set(err, ERR_CONFLICT, "there is a template called '%s' already", t->name);
@@ -50,6 +51,7 @@ read_template(sqlite3_stmt *st, struct template_row *t, struct error *err)
     };
     column_copy(st, 0, t->name, sizeof(t->name));
     column_copy(st, 1, t->image, sizeof(t->image));
+    column_copy(st, 7, t->nonce, sizeof(t->nonce));
     if (t->files && (!dockerfile || t->dockerfile))
         return 0;
     template_row_done(t);

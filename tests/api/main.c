@@ -42,6 +42,7 @@ static const struct {
     {"builds", suite_builds},
     {"pulls", suite_pulls},
     {"idempotency", suite_idempotency},
+    {"resume", suite_resume},
     {"stream", suite_stream},
     {"output", suite_output},
     {"background", suite_background},

@@ -29,6 +29,7 @@ int suite_templates(void);
 int suite_builds(void);
 int suite_pulls(void);
 int suite_idempotency(void);
+int suite_resume(void);
 int suite_processes(void);
 int suite_engine(void);
 int suite_cleanup(void);

@@ -18,7 +18,7 @@
 #define SLOW BASE "RUN echo begun; i=0; while [ $i -lt 120 ]; do sleep 1; i=$((i + 1)); done\n"
 
 /* As SLOW, but quick enough to be built to its end twice. */
-#define SLOWISH BASE "RUN echo begun; sleep 8; echo ended >/ended\n"
+#define SLOWISH BASE "RUN echo begun; sleep 4; echo ended >/ended\n"
 
 static void
 a_dockerfile_with_files_is_built_and_runs(void **state)

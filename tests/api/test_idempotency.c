@@ -16,23 +16,13 @@
 
 #include "backend/cleanup.h"
 #include "tests/api/host.h"
+#include "tests/api/keyed.h"
 #include "tests/api/steps.h"
 #include "tests/api/suite.h"
 
 enum { PATIENCE_SECONDS = 60, PARALLEL = 8 };
 
 #define AGENT "once"
-
-/* A key that no other test has. */
-static const char *
-fresh_key(void)
-{
-    static char header[64];
-    static int count;
-
-    snprintf(header, sizeof(header), "Idempotency-Key: key-%d", ++count);
-    return header;
-}
 
 /* The body of an execution of @command in the tests' own container. The caller frees. */
 static char *
@@ -68,31 +58,6 @@ lines_of(const char *name)
     return lines;
 }
 
-static bool
-service_answers(void *arg)
-{
-    struct reply r = call(ALICE, "GET", "/status", NULL, NULL);
-    bool answers = r.status == 200;
-
-    (void)arg;
-    reply_done(&r);
-    return answers;
-}
-
-/* Kill every worker: which of them serves a request is not for its client to know. */
-static void
-kill_workers(void)
-{
-    struct pids workers = host_role("worker");
-
-    assert_true(workers.count > 0);
-    for (size_t i = 0; i < workers.count; i++)
-        assert_int_equal(kill(workers.list[i], SIGKILL), 0);
-    for (size_t i = 0; i < workers.count; i++)
-        host_wait_role("worker", workers.count, workers.list[i]);
-    wait_until(service_answers, NULL, PATIENCE_SECONDS, "the service to answer");
-}
-
 /* What a client does that is told to come again: the first answer that is no "still running". */
 static struct reply
 insist(const char *key, const char *command)
@@ -107,18 +72,10 @@ insist(const char *key, const char *command)
 }
 
 static void
-assert_same_answer(const struct reply *a, const struct reply *b)
-{
-    assert_int_equal(a->status, b->status);
-    assert_string_equal(a->body, b->body);
-    assert_string_not_equal(a->request_id, b->request_id);
-}
-
-static void
 an_execution_runs_once_and_answers_twice(void **state)
 {
     static const char command[] = "echo x >>once; echo out; echo err >&2; printf '\\377'; exit 3";
-    const char *key = fresh_key();
+    const char *key = key_fresh();
     struct reply first = run_keyed(ALICE, key, command);
     struct reply again = run_keyed(ALICE, key, command);
 
@@ -137,7 +94,7 @@ static void
 large_output_is_answered_again_whole(void **state)
 {
     static const char command[] = "head -c 3000000 /dev/zero | tr '\\0' x";
-    const char *key = fresh_key();
+    const char *key = key_fresh();
     struct reply first = run_keyed(ALICE, key, command);
     struct reply again = run_keyed(ALICE, key, command);
 
@@ -153,7 +110,7 @@ exec_in_a_container_runs_once(void **state)
 {
     struct reply box =
         execute(ALICE, "{s:s, s:s, s:s}", "agent_id", AGENT, "session_id", "1", "command", "true");
-    const char *key = fresh_key();
+    const char *key = key_fresh();
     char path[128];
     struct reply first, again;
 
@@ -172,7 +129,7 @@ exec_in_a_container_runs_once(void **state)
 static void
 another_body_path_or_query_is_a_conflict(void **state)
 {
-    const char *key = fresh_key();
+    const char *key = key_fresh();
     struct reply r = run_keyed(ALICE, key, "true");
 
     (void)state;
@@ -191,7 +148,7 @@ another_body_path_or_query_is_a_conflict(void **state)
 static void
 two_users_with_one_key_do_not_meet(void **state)
 {
-    const char *key = fresh_key();
+    const char *key = key_fresh();
     struct reply alices = run_keyed(ALICE, key, "echo of alice");
     struct reply bobs = run_keyed(BOB, key, "echo of bob");
 
@@ -226,7 +183,7 @@ static void
 a_container_is_made_once_and_answered_as_made(void **state)
 {
     static const char body[] = "{\"agent_id\": \"" AGENT "\", \"session_id\": \"made\"}";
-    const char *key = fresh_key();
+    const char *key = key_fresh();
     struct reply first = call(ALICE, "POST", "/containers", body, key, NULL);
     struct reply again = call(ALICE, "POST", "/containers", body, key, NULL);
     struct reply without = call(ALICE, "POST", "/containers", body, NULL);
@@ -244,7 +201,7 @@ a_container_is_made_once_and_answered_as_made(void **state)
 static void
 after_an_error_the_key_is_free(void **state)
 {
-    const char *key = fresh_key();
+    const char *key = key_fresh();
     struct reply r = call(BOB, "POST", "/execute",
                           "{\"tier\": \"Unrestricted\", \"command\": \"true\"}", key, NULL);
 
@@ -262,7 +219,7 @@ requests_at_one_time_run_once(void **state)
 {
     _cleanup_(freep) char *body = body_of("echo x >>parallel; sleep 1; echo done");
     struct parallel calls[PARALLEL];
-    const char *key = fresh_key();
+    const char *key = key_fresh();
 
     (void)state;
     for (size_t i = 0; i < PARALLEL; i++)
@@ -282,7 +239,7 @@ one_that_runs_for_long_is_told_to_come_again(void **state)
 {
     static const char command[] = "echo x >>long; while [ ! -e go ]; do sleep 0.1; done; echo done";
     _cleanup_(freep) char *body = body_of(command);
-    const char *key = fresh_key();
+    const char *key = key_fresh();
     struct parallel first = {ALICE, "POST", "/execute", body, key, {0}};
     struct pending *p = pending_start(&first);
     struct reply r;
@@ -311,7 +268,7 @@ a_client_that_hangs_up_is_told_how_it_ended(void **state)
     static const char command[] = "echo x >>hangup; sleep 600";
     static char file[] = "hangup";
     _cleanup_(freep) char *body = body_of(command);
-    const char *key = fresh_key();
+    const char *key = key_fresh();
     struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
     CURL *curl = client_handle(ALICE, "/execute");
     CURLM *multi = curl_multi_init();
@@ -345,7 +302,7 @@ a_worker_killed_during_the_command_leaves_it_interrupted(void **state)
     static const char command[] = "echo x >>during; sleep 600";
     static char file[] = "during";
     _cleanup_(freep) char *body = body_of(command);
-    const char *key = fresh_key();
+    const char *key = key_fresh();
     struct parallel first = {ALICE, "POST", "/execute", body, key, {0}};
     struct pending *p = pending_start(&first);
     struct reply r;
@@ -389,7 +346,7 @@ a_worker_killed_after_the_command_does_not_run_it_again(void **state)
     static const char command[] = "echo x >>after; while [ ! -e off ]; do sleep 0.1; done; : >end";
     static char file[] = "after", end[] = "end";
     _cleanup_(freep) char *body = body_of(command);
-    const char *key = fresh_key();
+    const char *key = key_fresh();
     struct parallel first = {ALICE, "POST", "/execute", body, key, {0}};
     struct pending *p = pending_start(&first);
     struct reply r;
@@ -413,21 +370,6 @@ a_worker_killed_after_the_command_does_not_run_it_again(void **state)
     reply_done(&r);
 }
 
-/* Run SQL on the server's database. */
-static void
-change_database(const char *sql)
-{
-    char path[STEP_PATH_SIZE];
-    sqlite3 *db = NULL;
-
-    state_path("sandbox.db", path);
-    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
-    sqlite3_busy_timeout(db, 10000);
-    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
-        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
-    sqlite3_close(db);
-}
-
 /*
  * The worker dies when the audit knows the end, and the key's row does not: too short a moment to
  * hit, so that the row is made to say what such a death leaves.
@@ -436,14 +378,14 @@ static void
 a_worker_killed_before_it_answers_has_the_answer_built_again(void **state)
 {
     static const char command[] = "echo x >>before; echo out; exit 4";
-    const char *key = fresh_key();
+    const char *key = key_fresh();
     struct reply first = run_keyed(ALICE, key, command);
     struct reply again;
 
     (void)state;
     assert_status(&first, 200);
     kill_workers();
-    change_database("UPDATE idempotency SET status = NULL, body = NULL");
+    forget_answers();
     again = run_keyed(ALICE, key, command);
     assert_same_answer(&first, &again);
     assert_int_equal(lines_of("before"), 1);
@@ -501,7 +443,7 @@ an_answer_that_got_lost_is_given_again(void **state)
                                   " while [ ! -e lost-off ]; do sleep 0.1; done; echo done";
     static char begun[] = "lost-begun";
     _cleanup_(freep) char *body = body_of(command);
-    const char *key = fresh_key();
+    const char *key = key_fresh();
     struct parallel first = {ALICE, "POST", "/execute", body, key, {0}};
     struct reply r;
     pid_t child;

@@ -244,7 +244,7 @@ a_full_sandbox_answers_and_works_again_afterwards(void **state)
 {
     struct flight *f = flight_post(
         ALICE, box.exec, "{s:s, s:i}", "command",
-        "sh -c 'while sleep 999 & do :; done' 2>/dev/null; exec sleep 999", "timeout_seconds", 10);
+        "sh -c 'while sleep 999 & do :; done' 2>/dev/null; exec sleep 999", "timeout_seconds", 6);
     struct reply r;
 
     (void)state;

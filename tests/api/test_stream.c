@@ -452,7 +452,7 @@ open_socket(const char *accept, const char *command)
              " { printf 'POST /api/sandbox/execute HTTP/1.1\\r\\nHost: localhost\\r\\n"
              "Authorization: Basic %%s\\r\\nAccept: %s\\r\\nContent-Type: application/json\\r\\n"
              "Content-Length: %%d\\r\\nConnection: close\\r\\n\\r\\n%%s' \"$auth\" \"${#body}\""
-             " \"$body\"; sleep 30; } | timeout 60 openssl s_client -quiet -connect \"$host\""
+             " \"$body\"; } | timeout 60 openssl s_client -quiet -connect \"$host\""
              " -CAfile \"$SANDBOX_CACERT\" 2>/dev/null",
              command, accept);
     f = popen(text, "re"); /* NOLINT(cert-env33-c): the test's own words */

@@ -131,15 +131,15 @@ jobs_queue_up_and_one_is_taken_at_a_time(void **state)
 
     assert_int_equal(store_job_claim(f->store, &job, &err), -ENOENT);
     assert_int_equal(err.code, ERR_NONE);
-    assert_int_equal(store_job_queue(f->store, "b", JOB_BUILD, 2, NULL), 0);
-    assert_int_equal(store_job_queue(f->store, "a", JOB_PULL, 1, NULL), 0);
-    assert_int_equal(store_job_queue(f->store, "a", JOB_PULL, 1, &err), -EALREADY);
+    assert_int_equal(store_job_queue(f->store, "b", JOB_BUILD, NULL, 2, NULL), 0);
+    assert_int_equal(store_job_queue(f->store, "a", JOB_PULL, NULL, 1, NULL), 0);
+    assert_int_equal(store_job_queue(f->store, "a", JOB_PULL, NULL, 1, &err), -EALREADY);
     assert_int_equal(store_job_claim(f->store, &job, NULL), 0);
     assert_string_equal(job.template_name, "a");
     assert_int_equal(job.kind, JOB_PULL);
     assert_int_equal(job.status, JOB_RUNNING);
     assert_int_equal(job.attempts, 1);
-    assert_int_equal(store_job_queue(f->store, "a", JOB_PULL, 1, NULL), -EALREADY);
+    assert_int_equal(store_job_queue(f->store, "a", JOB_PULL, NULL, 1, NULL), -EALREADY);
     assert_int_equal(store_job_claim(f->store, &job, NULL), 0);
     assert_string_equal(job.template_name, "b");
     assert_int_equal(store_job_claim(f->store, &job, NULL), -ENOENT);
@@ -154,7 +154,7 @@ jobs_queue_up_and_one_is_taken_at_a_time(void **state)
     assert_string_equal(job.error, "why");
     /* A new one forgets how the last one went. */
     assert_int_equal(store_job_log_add(f->store, "b", "old", NULL), 0);
-    assert_int_equal(store_job_queue(f->store, "b", JOB_BUILD, 10, NULL), 0);
+    assert_int_equal(store_job_queue(f->store, "b", JOB_BUILD, NULL, 10, NULL), 0);
     job = get_job(f->store, "b");
     assert_int_equal(job.attempts, 0);
     assert_string_equal(job.error, "");
@@ -167,8 +167,8 @@ a_dead_builders_jobs_are_queued_once_and_then_fail(void **state)
     struct fixture *f = *state;
     struct job job;
 
-    assert_int_equal(store_job_queue(f->store, "a", JOB_BUILD, 1, NULL), 0);
-    assert_int_equal(store_job_queue(f->store, "waiting", JOB_BUILD, 2, NULL), 0);
+    assert_int_equal(store_job_queue(f->store, "a", JOB_BUILD, NULL, 1, NULL), 0);
+    assert_int_equal(store_job_queue(f->store, "waiting", JOB_BUILD, NULL, 2, NULL), 0);
     assert_int_equal(store_job_claim(f->store, &job, NULL), 0);
     assert_int_equal(store_job_recover(f->store, "died", 5, NULL), 0);
     assert_int_equal(get_job(f->store, "a").status, JOB_QUEUED);
@@ -205,7 +205,7 @@ a_removal_waits_for_jobs_and_containers(void **state)
 
     assert_int_equal(store_template_removing(f->store, "t", NULL), -ENOENT);
     add_template(f->store, "t");
-    assert_int_equal(store_job_queue(f->store, "t", JOB_BUILD, 1, NULL), 0);
+    assert_int_equal(store_job_queue(f->store, "t", JOB_BUILD, NULL, 1, NULL), 0);
     assert_int_equal(store_template_removing(f->store, "t", NULL), -EALREADY);
     assert_int_equal(store_job_claim(f->store, &job, NULL), 0);
     assert_int_equal(store_template_removing(f->store, "t", NULL), -EALREADY);
@@ -239,7 +239,7 @@ a_log_is_kept_in_pieces_and_bounded(void **state)
     memset(line, 'x', sizeof(line));
     line[sizeof(line) - 1] = '\n';
     assert_int_equal(store_job_log_get(f->store, "t", &none, NULL), -ENOENT);
-    assert_int_equal(store_job_queue(f->store, "t", JOB_BUILD, 1, NULL), 0);
+    assert_int_equal(store_job_queue(f->store, "t", JOB_BUILD, NULL, 1, NULL), 0);
     assert_int_equal(job_log_init(&log, f->store, "t", INT64_MAX, NULL), 0);
     job_log_say(&log, "begins %d\n", 1);
     for (int i = 0; i < 2000; i++)

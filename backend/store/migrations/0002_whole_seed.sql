@@ -54,7 +54,8 @@ CREATE TABLE template (
     files      TEXT NOT NULL DEFAULT '{}', -- a JSON object: path in the build context to text
     removing   INTEGER NOT NULL DEFAULT 0 CHECK (removing IN (0, 1)), -- its image may be gone
     created_at INTEGER NOT NULL,
-    updated_at INTEGER NOT NULL -- when its image was last made or named
+    updated_at INTEGER NOT NULL, -- when its image was last made or named
+    nonce      TEXT -- of the keyed request that made it
 ) STRICT, WITHOUT ROWID;
 
 -- The last job of each template, of YAML and API alike.
@@ -65,7 +66,8 @@ CREATE TABLE job (
     attempts    INTEGER NOT NULL DEFAULT 0, -- how often a builder has begun it
     error       TEXT,
     created_at  INTEGER NOT NULL,
-    finished_at INTEGER
+    finished_at INTEGER,
+    nonce       TEXT -- of the keyed request that queued it
 ) STRICT, WITHOUT ROWID;
 
 -- Its log, in the pieces that it was written in.
