@@ -26,7 +26,8 @@ make_things(void)
     make_container(ALICE, "{\"agent_id\": \"contract\", \"session_id\": \"1\"}",
                    contract.container);
     r = call(ALICE, "POST", "/execute",
-             "{\"agent_id\": \"contract\", \"session_id\": \"1\", \"command\": \"echo out\"}", NULL);
+             "{\"agent_id\": \"contract\", \"session_id\": \"1\", \"command\": \"echo out\"}",
+             NULL);
     assert_status(&r, 200);
     snprintf(contract.entry, STEP_ID_SIZE, "%s", text_at(&r, "id"));
     reply_done(&r);
@@ -121,9 +122,10 @@ contract_operation(const char *id)
     json_t *methods, *json;
 
     json_object_foreach(json_object_get(contract.document, "paths"), path, methods)
-        json_object_foreach(methods, method, json)
-            if (strcmp(json_string_value(json_object_get(json, "operationId")), id) == 0)
-                return describe(path, method, json);
+        json_object_foreach(
+            methods, method,
+            json) if (strcmp(json_string_value(json_object_get(json, "operationId")), id) ==
+                      0) return describe(path, method, json);
     fail_msg("the description has no operation '%s'", id);
     return (struct operation){0};
 }
@@ -261,12 +263,12 @@ contract_state(void)
 
     snprintf(snapshots, sizeof(snapshots), "/containers/%s/snapshots?limit=500",
              contract.container);
-    json = json_pack("{s:o, s:o, s:o, s:o, s:O, s:O}", "containers",
-                     stable("/containers?limit=500", "containers"), "snapshots",
-                     stable(snapshots, "snapshots"), "templates", stable("/templates", "templates"),
-                     "running", stable("/audit?status=running&limit=500", "entries"),
-                     "executions_running", at(&status, "executions_running"), "config",
-                     config.json);
+    json =
+        json_pack("{s:o, s:o, s:o, s:o, s:O, s:O}", "containers",
+                  stable("/containers?limit=500", "containers"), "snapshots",
+                  stable(snapshots, "snapshots"), "templates", stable("/templates", "templates"),
+                  "running", stable("/audit?status=running&limit=500", "entries"),
+                  "executions_running", at(&status, "executions_running"), "config", config.json);
     assert_non_null(json);
     reply_done(&status);
     reply_done(&config);

@@ -226,8 +226,8 @@ try_example(const struct example *e, json_t *seen)
     if (e->prepare)
         e->prepare();
     path = contract_path(&op, NULL, NULL);
-    assert_true(asprintf(&with_query, "%s%s%s", path, e->query ? "?" : "",
-                         e->query ? e->query : "") > 0);
+    assert_true(
+        asprintf(&with_query, "%s%s%s", path, e->query ? "?" : "", e->query ? e->query : "") > 0);
     snprintf(accept, sizeof(accept), "Accept: %s", e->accept ? e->accept : "*/*");
     r = call(op.user, op.method, with_query, e->body, accept, NULL);
     if (r.status != e->status)

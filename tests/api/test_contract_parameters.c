@@ -1,2 +1,6 @@
 #include "tests/api/suite.h"
-int suite_contract_parameters(void) { return 0; }
+int
+suite_contract_parameters(void)
+{
+    return 0;
+}
