@@ -38,6 +38,7 @@ OBJ       := $(SRC:%.c=$(BUILD)/%.o) $(SRC_S:%.S=$(BUILD)/%.o)
 GUEST_OBJ := $(GUEST_SRC:%.c=$(BUILD)/musl/%.o)
 UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 UNIT_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit/*.c)))
+COMMON_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/common/*.c))
 API_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/api/*.c))
 BENCH_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/*.c))
 THREADED  := $(addprefix $(BUILD)/tests/test_,pool fastcgi settings store shared turns)
@@ -79,7 +80,7 @@ $(BUILD)/%.o: %.S $(wildcard backend/store/migrations/*.sql handlers/openapi/*.j
 	$(call show,AS)
 	$(Q)$(CC) -I. -c -o $@ $<
 
-$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(UNIT_OBJ) $(OBJ)
+$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(UNIT_OBJ) $(COMMON_OBJ) $(OBJ)
 	@mkdir -p $(@D)
 	$(call show,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
@@ -89,7 +90,7 @@ $(BUILD)/tests/nvml-double.so: tests/doubles/nvml.c
 	$(call show,LD)
 	$(Q)$(CC) $(BASE) -O2 -fPIC -shared -o $@ $<
 
-$(BUILD)/tests/api-tests: $(API_OBJ) $(OBJ) | $(BUILD)/tests/nvml-double.so
+$(BUILD)/tests/api-tests: $(API_OBJ) $(COMMON_OBJ) $(OBJ) | $(BUILD)/tests/nvml-double.so
 	$(call show,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
@@ -98,6 +99,7 @@ $(BUILD)/tests/bench/bench: $(BENCH_OBJ) $(OBJ)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 -include $(BUILD)/fcgi/main.d $(OBJ:.o=.d) $(GUEST_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(API_OBJ:.o=.d)
+-include $(COMMON_OBJ:.o=.d)
 -include $(BENCH_OBJ:.o=.d) $(UNIT:$(BUILD)/tests/%=$(BUILD)/tests/unit/%.d)
 
 # `deps` comes before the build, and the build is a make of its own: what pkg-config answers is read

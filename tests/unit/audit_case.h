@@ -31,12 +31,12 @@ audit_case_setup(void **state)
     char shared_path[96];
     int r;
 
+    *state = c;
     snprintf(c->dir, sizeof(c->dir), "/tmp/test-audit.XXXXXX");
     if (!mkdtemp(c->dir) || sodium_init() < 0)
         return -1;
     snprintf(c->path, sizeof(c->path), "%s/sandbox.db", c->dir);
     snprintf(shared_path, sizeof(shared_path), "%s/shared", c->dir);
-    *state = c;
     r = shared_create(shared_path, &c->shared, &err);
     if (r == 0)
         r = store_open(c->path, c->shared, &c->store, &err);
