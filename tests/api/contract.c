@@ -12,6 +12,7 @@
 #include "backend/buf.h"
 #include "backend/cleanup.h"
 #include "tests/api/jobs.h"
+#include "tests/api/warm.h"
 #include "tests/common/json_schema.h"
 
 enum { PATH_SIZE = 8192 };
@@ -264,7 +265,7 @@ contract_state(void)
     snprintf(snapshots, sizeof(snapshots), "/containers/%s/snapshots?limit=500",
              contract.container);
     json =
-        json_pack("{s:o, s:o, s:o, s:o, s:O, s:O}", "containers",
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:O, s:O}", "engine", warm_engine_ids(), "containers",
                   stable("/containers?limit=500", "containers"), "snapshots",
                   stable(snapshots, "snapshots"), "templates", stable("/templates", "templates"),
                   "running", stable("/audit?status=running&limit=500", "entries"),

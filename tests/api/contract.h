@@ -55,8 +55,8 @@ void contract_check(const struct operation *op, const struct reply *r, const cha
 /* As contract_check(), for a request that is to be refused: a 4xx problem. */
 void contract_check_refused(const struct operation *op, const struct reply *r, const char *what);
 
-/* What the service has: containers, snapshots, templates, the config, and how much is running. The
- * caller frees. */
+/* What the service has: containers, also those that only its engine knows, snapshots, templates,
+ * the config, and what is running. The caller frees. */
 json_t *contract_state(void);
 
 /* Fail the test, naming @what, unless the state is @before. */

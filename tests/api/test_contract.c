@@ -92,6 +92,8 @@ static const struct example {
     {.operation = "postExecute", .status = 200, .body = "{\"command\": \"echo a; echo b >&2\"}"},
     {.operation = "postExecute", .status = 200, .filled = "signal",
      .body = "{\"argv\": [\"sh\", \"-c\", \"kill -9 $$\"]}"},
+    {.operation = "postExecute", .status = 200, .filled = "stdout",
+     .body = "{\"command\": \"echo '\\u00e9\\u4e2d\\ud83d\\ude00 $(id) %s'\"}"},
     {.operation = "postExecute", .status = 202, .filled = "container_id",
      .body = "{\"command\": \"true\", \"background\": true}"},
     {.operation = "postExecute", .status = 200, .accept = EVENTS, .body = "{\"command\": \"id\"}"},
@@ -209,7 +211,8 @@ check_filled(const struct reply *r, const struct example *e)
     const json_t *value = at(r, e->filled);
 
     if (json_is_null(value) || (json_is_array(value) && json_array_size(value) == 0) ||
-        (json_is_object(value) && json_object_size(value) == 0))
+        (json_is_object(value) && json_object_size(value) == 0) ||
+        (json_is_string(value) && json_string_length(value) == 0))
         fail_msg("%s: '%s' is empty: %s", e->operation, e->filled, r->body);
 }
 
