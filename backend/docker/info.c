@@ -15,17 +15,12 @@ copy_string(char *out, size_t size, const json_t *value)
     docker_message(json_string_value(value), out, size);
 }
 
-static int
-fill_version(const struct docker *d, const json_t *root, struct docker_info *info,
-             struct error *err)
+/* An engine that does not say its own version can be worked with all the same. */
+static void
+fill_version(const struct docker *d, const json_t *root, struct docker_info *info)
 {
-    const json_t *version = json_object_get(root, "Version");
-
-    if (!json_is_string(version))
-        return docker_unexpected("GET /version", err);
-    copy_string(info->version, sizeof(info->version), version);
+    copy_string(info->version, sizeof(info->version), json_object_get(root, "Version"));
     snprintf(info->api_version, sizeof(info->api_version), "%s", docker_api(d));
-    return 0;
 }
 
 /* runc's version: a component of GET /version, else the commit in GET /info. */
@@ -147,10 +142,9 @@ docker_version(struct docker *d, struct docker_info *ret, struct error *err)
     int r;
 
     r = docker_negotiate(d, &version, err);
-    if (r == 0)
-        r = fill_version(d, version, &info, err);
     if (r < 0)
         return r;
+    fill_version(d, version, &info);
     *ret = info;
     return 0;
 }
@@ -169,11 +163,10 @@ docker_info(struct docker *d, struct docker_info *ret, struct error *err)
 
     r = docker_negotiate(d, &version, err);
     if (r == 0)
-        r = fill_version(d, version, &info, err);
-    if (r == 0)
         r = docker_call(d, &req, &root, err);
     if (r < 0)
         return r;
+    fill_version(d, version, &info);
     if (!json_is_string(json_object_get(root, "Driver")))
         return docker_unexpected("GET /info", err);
     fill_storage(root, &info);
