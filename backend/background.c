@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/container.h"
+#include "backend/container_place.h"
 #include "backend/guest/control.h"
 #include "backend/guest/spool.h"
 #include "backend/log.h"
@@ -262,19 +262,7 @@ background_lost(struct backend *b, const char *container_id, struct error *err)
 int
 background_tend(struct backend *b, struct error *err)
 {
-    char id[CONTAINER_ID_SIZE];
-    int r = for_each(b, NULL, background_collect, err);
-
-    /* One that cannot be removed is marked as `removing` first, and so does not come again. */
-    while (r == 0) {
-        r = store_background_spent(b->store, id, err);
-        if (r == 0)
-            r = container_discard(b, id, err);
-    }
-    if (r != -ENOENT)
-        return r;
-    error_clear(err);
-    return 0;
+    return for_each(b, NULL, background_collect, err);
 }
 
 /* Whether the spool @number belongs to an entry that runs. */

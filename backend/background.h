@@ -36,8 +36,7 @@ int background_end(struct backend *b, const char *container_id, struct error *er
 /* The same for a container that the engine has lost: what ran there is `interrupted`. */
 int background_lost(struct backend *b, const char *container_id, struct error *err);
 
-/* Collect what has ended anywhere, and remove the one-shots that this leaves: the janitor's, often.
- */
+/* Collect whatever has ended in the background; the janitor's, every second. */
 int background_tend(struct backend *b, struct error *err);
 
 /* Remove the spools in the running container @id that belong to no running entry: the janitor's,

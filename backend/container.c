@@ -11,40 +11,7 @@
 #include "backend/pool.h"
 #include "backend/store/store.h"
 
-enum {
-    LOCK_WAIT_MS = 130000, /* longer than all that a holder does, but snapshots of gigabytes */
-    PATH_SIZE = 4096
-};
-
-struct engine_spec
-container_engine_spec(const struct container *c)
-{
-    struct engine_spec spec = {
-        .uid = c->uid,
-        .workspace_access = c->workspace_access,
-        .limits = c->limits,
-        .gpu_mask = c->gpu_mask,
-    };
-
-    snprintf(spec.id, sizeof(spec.id), "%s", c->id);
-    snprintf(spec.owner, sizeof(spec.owner), "%s", c->owner);
-    snprintf(spec.workspace, sizeof(spec.workspace), "%s", c->agent_id);
-    snprintf(spec.image, sizeof(spec.image), "%s", c->image);
-    snprintf(spec.runtime, sizeof(spec.runtime), "%s", c->runtime);
-    return spec;
-}
-
-void
-container_guest_directory(const struct backend *b, const char *id, char *buf, size_t size)
-{
-    snprintf(buf, size, "%s/guests/%s", b->context->state_dir, id);
-}
-
-int
-container_lock(struct backend *b, const char *id, pthread_mutex_t **ret, struct error *err)
-{
-    return shared_lock(b->context->shared, SHARED_LOCK_CONTAINER, id, LOCK_WAIT_MS, ret, err);
-}
+enum { PATH_SIZE = 4096 };
 
 /* Start the container in the engine, or make it anew there if the engine has lost it. */
 static int
@@ -164,8 +131,8 @@ container_acquire(struct backend *b, const struct container *plan, json_t *label
             return 0;
         if (r == 0)
             container_done(ret);
-        r = shared_lock(b->context->shared, SHARED_LOCK_SCOPE, plan->scope_key, LOCK_WAIT_MS, &lock,
-                        err);
+        r = shared_lock(b->context->shared, SHARED_LOCK_SCOPE, plan->scope_key, CONTAINER_WAIT_MS,
+                        &lock, err);
         if (r < 0)
             return r;
         r = reuse(b, store, plan->scope_key, ret, err);
@@ -397,6 +364,25 @@ container_discard(struct backend *b, const char *id, struct error *err)
     if (r == 0)
         r = remove_snapshots(b, store, id, err);
     return r < 0 ? r : store_container_delete(store, id, err);
+}
+
+int
+container_discard_spent(struct backend *b, struct error *err)
+{
+    char id[CONTAINER_ID_SIZE];
+    struct store *store = NULL;
+    int r = backend_store(b, &store, err);
+
+    /* One that cannot be removed is marked as `removing` first, and so does not come again. */
+    while (r == 0) {
+        r = store_background_spent(store, id, err);
+        if (r == 0)
+            r = container_discard(b, id, err);
+    }
+    if (r != -ENOENT)
+        return r;
+    error_clear(err);
+    return 0;
 }
 
 int

@@ -10,6 +10,7 @@
 
 #include "backend/backend.h"
 #include "backend/caller.h"
+#include "backend/container_place.h"
 #include "backend/engine.h"
 #include "backend/error.h"
 #include "backend/store/records.h"
@@ -61,11 +62,8 @@ int container_remove(struct backend *b, const struct caller *caller, const char 
  * janitor). */
 int container_discard(struct backend *b, const char *id, struct error *err);
 
-/*
- * Take the container's lock, which whoever changes it holds until its row says how it is then.
- * shared_unlock() gives it back. Errors: ERR_OVERLOADED after 130 s.
- */
-int container_lock(struct backend *b, const char *id, pthread_mutex_t **ret, struct error *err);
+/* Remove the one-shots whose execution in the background has ended. Errors: those of engine.h. */
+int container_discard_spent(struct backend *b, struct error *err);
 
 /*
  * Give @c, whose lock the caller holds, the files of its snapshot, running; its commands are
@@ -73,11 +71,5 @@ int container_lock(struct backend *b, const char *id, pthread_mutex_t **ret, str
  */
 int container_roll_back(struct backend *b, const struct container *c, const char *snapshot_id,
                         struct error *err);
-
-/* What the engine is told of @c. */
-struct engine_spec container_engine_spec(const struct container *c);
-
-/* Where on the host the guest of container @id has its socket. */
-void container_guest_directory(const struct backend *b, const char *id, char *buf, size_t size);
 
 #endif

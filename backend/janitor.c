@@ -242,8 +242,7 @@ list_engine(struct pass *p, struct error *err)
 
     if (r == 0)
         r = engine_list(p->backend->engine, !info.disk_enforced, &p->found, &p->found_count, err);
-    return r < 0 ? r
-                 : engine_snapshot_list(p->backend->engine, &p->images, &p->image_count, err);
+    return r < 0 ? r : engine_snapshot_list(p->backend->engine, &p->images, &p->image_count, err);
 }
 
 /* Containers do not wait for the audit log to be put right. */
@@ -343,7 +342,8 @@ run(struct backend *b, const sigset_t *signals)
             next_ms = time_monotonic_ms() + (down ? DOWN_SECONDS : PASS_SECONDS) * INT64_C(1000);
         }
         error_clear(&err);
-        if (background_tend(b, &err) < 0 && err.code != ERR_DOCKER_DOWN)
+        if ((background_tend(b, &err) < 0 || container_discard_spent(b, &err) < 0) &&
+            err.code != ERR_DOCKER_DOWN)
             log_warn("janitor: %s (%s)", err.msg, err.detail);
         error_clear(&err);
         if (tend_wal(b, &err) < 0)

@@ -13,11 +13,12 @@
 #include "backend/log.h"
 #include "backend/store/store.h"
 #include "backend/template.h"
+#include "backend/template_act.h"
 
 enum {
     TICK_SECONDS = 1,
     GRACE_MS = 60000, /* beyond builds.timeout_seconds, which the broker watches */
-    TIDY_MS = 60000, /* between two looks for removals that were cut short */
+    TIDY_MS = 60000,  /* between two looks for removals that were cut short */
     FINISH_TRIES = 30 /* a second each: a result must not be lost to a busy or full disk */
 };
 

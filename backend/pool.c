@@ -11,7 +11,7 @@
 #include <sodium.h>
 
 #include "backend/change.h"
-#include "backend/container.h"
+#include "backend/container_place.h"
 #include "backend/engine.h"
 #include "backend/log.h"
 #include "backend/store/store.h"
@@ -105,6 +105,17 @@ adopt(struct backend *b, struct store *store, const struct container *c, struct 
     return r;
 }
 
+/* Remove one that could not be given out: there is nothing of its owner's in it. */
+static int
+give_up(struct backend *b, struct store *store, const char *id, struct error *err)
+{
+    int r = store_container_removing(store, id, err);
+
+    if (r == 0)
+        r = engine_remove(b->engine, id, err);
+    return r < 0 ? r : store_container_delete(store, id, err);
+}
+
 int
 pool_take(struct backend *b, struct container *c, bool *ret, struct error *err)
 {
@@ -130,7 +141,7 @@ pool_take(struct backend *b, struct container *c, bool *ret, struct error *err)
     if (adopt(b, store, c, &why) < 0) {
         log_warn("container %s of the pool could not be given out: %s (%s)", c->id, why.msg,
                  why.detail);
-        return container_discard(b, c->id, err);
+        return give_up(b, store, c->id, err);
     }
     *ret = true;
     return 0;

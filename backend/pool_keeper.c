@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "backend/container.h"
+#include "backend/container_place.h"
 #include "backend/engine.h"
 #include "backend/log.h"
 #include "backend/store/store.h"

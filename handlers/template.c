@@ -4,6 +4,7 @@
 
 #include "backend/config/names.h"
 #include "backend/template.h"
+#include "backend/template_act.h"
 #include "handlers/json.h"
 #include "handlers/routes.h"
 

@@ -12,8 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <sqlite3.h>
-
 #include "backend/cleanup.h"
 #include "tests/api/host.h"
 #include "tests/api/keyed.h"
@@ -417,22 +415,12 @@ header_key(const char *header)
 static bool
 is_answered(void *arg)
 {
-    char path[STEP_PATH_SIZE];
-    sqlite3_stmt *st = NULL;
-    sqlite3 *db = NULL;
-    bool answered;
+    char sql[160];
 
-    state_path("sandbox.db", path);
-    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
-    assert_int_equal(
-        sqlite3_prepare_v2(db, "SELECT 1 FROM idempotency WHERE key = ?1 AND status NOT NULL", -1,
-                           &st, NULL),
-        SQLITE_OK);
-    sqlite3_bind_text(st, 1, arg, -1, SQLITE_STATIC);
-    answered = sqlite3_step(st) == SQLITE_ROW;
-    sqlite3_finalize(st);
-    sqlite3_close(db);
-    return answered;
+    snprintf(sql, sizeof(sql),
+             "SELECT COUNT(*) FROM idempotency WHERE key = '%s' AND status NOT NULL",
+             (const char *)arg);
+    return ask_database(sql) > 0;
 }
 
 /* The answer is on its way through nginx, which stands still, when the client hangs up. */

@@ -97,7 +97,7 @@ templates_come_back_as_they_went_in(void **state)
     add_template(f->store, "one");
     row = (struct template_row){.name = "one", .image = "x"};
     assert_int_equal(store_template_insert(f->store, &row, &err), -EEXIST);
-    row = (struct template_row){.name = "two", .image = "x:1", .created_at_ms = 9};
+    row = (struct template_row){.name = "two", .image = "x:1", .nonce = "n", .created_at_ms = 9};
     assert_int_equal(store_template_insert(f->store, &row, NULL), 0);
     assert_int_equal(store_template_source(f->store, "one", &row, NULL), 0);
     assert_string_equal(row.dockerfile, "FROM a");
@@ -113,6 +113,8 @@ templates_come_back_as_they_went_in(void **state)
     assert_int_equal(count, 2);
     assert_string_equal(list[0].name, "two");
     assert_string_equal(list[0].image, "x:1");
+    assert_string_equal(list[0].nonce, "n");
+    assert_string_equal(list[1].nonce, "");
     store_template_list_free(list, count);
     assert_int_equal(store_template_touch(f->store, "one", 77, NULL), 0);
     assert_int_equal(store_template_get(f->store, "one", &row, NULL), 0);
@@ -154,7 +156,9 @@ jobs_queue_up_and_one_is_taken_at_a_time(void **state)
     assert_string_equal(job.error, "why");
     /* A new one forgets how the last one went. */
     assert_int_equal(store_job_log_add(f->store, "b", "old", NULL), 0);
-    assert_int_equal(store_job_queue(f->store, "b", JOB_BUILD, NULL, 10, NULL), 0);
+    assert_int_equal(store_job_queue(f->store, "b", JOB_BUILD, "nonce", 10, NULL), 0);
+    job = get_job(f->store, "b");
+    assert_string_equal(job.nonce, "nonce");
     job = get_job(f->store, "b");
     assert_int_equal(job.attempts, 0);
     assert_string_equal(job.error, "");

@@ -176,6 +176,26 @@ snapshot_comes_back_as_it_went(void **state)
 }
 
 static void
+snapshot_that_was_given_up_is_taken_over(void **state)
+{
+    struct fixture *f = *state;
+    struct container c = example("container_000000000001", "key", "alice");
+    struct snapshot s = example_snapshot("snapshot_000000000001", c.id), back = {0};
+
+    assert_int_equal(store_container_insert(f->store, &c, NULL), 0);
+    assert_int_equal(store_snapshot_insert(f->store, &s, 1, NULL), 0);
+    assert_int_equal(store_snapshot_removing(f->store, s.id, NULL), 0);
+    s.worker = 7;
+    s.created_at_ms = 2000;
+    assert_int_equal(store_snapshot_take(f->store, &s, NULL), 0);
+    assert_int_equal(store_snapshot_get(f->store, c.id, s.id, &back, NULL), 0);
+    assert_int_equal(back.status, SNAPSHOT_CREATING);
+    assert_true(back.worker == 7);
+    assert_int_equal(back.created_at_ms, 2000);
+    assert_int_equal(store_snapshot_ready(f->store, s.id, 5000, NULL), 0);
+}
+
+static void
 snapshots_are_counted_and_go_with_their_container(void **state)
 {
     struct fixture *f = *state;
@@ -397,6 +417,7 @@ each_entry_hashes_over_the_one_before(void **state)
     first.finished_at_ms = second.finished_at_ms = 5000;
     assert_int_equal(store_audit_insert(f->store, &first, NULL), 0);
     assert_int_equal(store_audit_insert(f->store, &second, NULL), 0);
+    assert_int_equal(store_audit_insert(f->store, &second, NULL), -EEXIST);
     assert_int_equal(store_audit_get(f->store, "exec_1", NULL, &a, NULL), 0);
     assert_int_equal(store_audit_get(f->store, "exec_2", NULL, &b, NULL), 0);
     assert_string_not_equal(a.hash, b.hash);
@@ -508,6 +529,7 @@ main(void)
         cmocka_unit_test_setup_teardown(container_comes_back_as_it_went, setup, teardown),
         cmocka_unit_test_setup_teardown(scope_key_is_unique_until_removal, setup, teardown),
         cmocka_unit_test_setup_teardown(snapshot_comes_back_as_it_went, setup, teardown),
+        cmocka_unit_test_setup_teardown(snapshot_that_was_given_up_is_taken_over, setup, teardown),
         cmocka_unit_test_setup_teardown(snapshots_are_counted_and_go_with_their_container, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(lists_are_narrowed_and_newest_first, setup, teardown),
