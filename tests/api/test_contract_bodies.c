@@ -251,22 +251,26 @@ send_raw(const struct operation *op, const char *text, const char *type, const c
     reply_done(&r);
 }
 
+/* A body of @len times the same letter. */
+static void
+send_many(const struct operation *op, int letter, size_t len, const char *what)
+{
+    _cleanup_(freep) char *text = calloc(1, len + 1);
+
+    assert_non_null(text);
+    memset(text, letter, len);
+    send_raw(op, text, "application/json", what);
+}
+
 static void
 try_broken(const struct operation *op)
 {
-    _cleanup_(freep) char *deep = calloc(1, HUGE_STRING);
-    _cleanup_(freep) char *large = calloc(1, HUGE_BODY);
-
     if (!op->request)
         return;
-    assert_non_null(deep);
-    assert_non_null(large);
     for (size_t i = 0; i < ARRAY_LEN(broken); i++)
         send_raw(op, broken[i].text, broken[i].type, broken[i].text);
-    memset(deep, '[', HUGE_STRING - 1);
-    send_raw(op, deep, "application/json", "a body of brackets");
-    memset(large, ' ', HUGE_BODY - 1);
-    send_raw(op, large, "application/json", "a body of blanks");
+    send_many(op, '[', HUGE_STRING, "a body of brackets");
+    send_many(op, ' ', HUGE_BODY, "a body of blanks");
 }
 
 static void

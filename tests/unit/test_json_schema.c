@@ -102,7 +102,8 @@ parse(const char *text)
 
     assert_non_null(copy);
     for (char *p = copy; *p; p++)
-        *p = *p == '\'' ? '"' : *p;
+        if (*p == '\'')
+            *p = '"';
     json = json_loads(copy, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
     if (!json)
         fail_msg("not JSON: %s", copy);
