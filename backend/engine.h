@@ -36,7 +36,7 @@ struct engine_info {
     char cgroup_version[4];
     char runtimes[ENGINE_RUNTIMES_MAX][ENGINE_NAME_SIZE];
     char gpu_runtime[8]; /* how it gives out GPUs: "nvidia" or "cdi"; "" if it cannot */
-    bool disk_enforced; /* the storage driver limits a container's disk */
+    bool disk_enforced;  /* the storage driver limits a container's disk */
 };
 
 /* A container to make. */
@@ -92,8 +92,8 @@ int engine_create(struct engine *e, const struct engine_spec *spec, struct error
 int engine_warm(struct engine *e, const struct engine_spec *spec, struct error *err);
 
 /*
- * Give a container of the pool, which runs, to its owner: the workspace of @spec appears inside, and
- * its home is theirs (30 s). A failure may leave it half given: it is to be removed. Also
+ * Give a container of the pool, which runs, to its owner: the workspace of @spec appears inside,
+ * and its home is theirs (30 s). A failure may leave it half given: it is to be removed. Also
  * ERR_NOT_FOUND: it does not run, or is somebody's.
  */
 int engine_adopt(struct engine *e, const struct engine_spec *spec, struct error *err);

@@ -10,12 +10,7 @@
 
 #include <sodium.h>
 
-enum {
-    CONTAINER_ID_DIGITS = 12,
-    AUDIT_ID_DIGITS = 16,
-    SNAPSHOT_ID_DIGITS = 12,
-    DAY_MS = 86400000
-};
+enum { CONTAINER_ID_DIGITS = 12, AUDIT_ID_DIGITS = 16, SNAPSHOT_ID_DIGITS = 12, DAY_MS = 86400000 };
 
 static const char container_prefix[] = "container_";
 static const char audit_prefix[] = "exec_";

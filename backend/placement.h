@@ -21,7 +21,7 @@ struct placement {
     const char *tier;
     const char *template_name;
     const struct template_entry *template; /* what that is called; NULL: as templates.yaml has it */
-    int workspace_access; /* enum access */
+    int workspace_access;                  /* enum access */
     int64_t timeout_seconds;
     bool sandbox; /* run also where mode `selective` does not name it */
 };

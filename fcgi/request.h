@@ -50,10 +50,10 @@ int request_params(char *const *envp, struct incoming *in, struct error *err);
 
 /*
  * Read the body to its end into @body, of which @in then borrows. One that is over
- * in->body_max is read and forgotten up to a limit, so that the peer comes to read the answer. On success
- * *ret_at_end says whether the end was reached and another request may follow on the connection.
- * Errors: ERR_BAD_JSON if it is not as long as announced; -EPIPE, without an error noted, if the
- * peer went away, broke the protocol or stayed silent.
+ * in->body_max is read and forgotten up to a limit, so that the peer comes to read the answer. On
+ * success *ret_at_end says whether the end was reached and another request may follow on the
+ * connection. Errors: ERR_BAD_JSON if it is not as long as announced; -EPIPE, without an error
+ * noted, if the peer went away, broke the protocol or stayed silent.
  */
 int request_body(FCGX_Stream *stream, struct incoming *in, struct buf *body, bool *ret_at_end,
                  struct error *err);

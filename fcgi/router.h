@@ -22,8 +22,8 @@ struct answer {
 
 /*
  * Answer @in by the NULL-terminated array @tables of route tables. @b has its settings of this
- * request (backend_begin()); @stream is for a handler that answers in pieces, @peer_fd for it to see
- * the client go away. The outcome is in @a, unless @stream was begun.
+ * request (backend_begin()); @stream is for a handler that answers in pieces, @peer_fd for it to
+ * see the client go away. The outcome is in @a, unless @stream was begun.
  */
 void router_serve(const struct route *const *tables, struct backend *b, const struct incoming *in,
                   struct stream *stream, int peer_fd, struct answer *a);

@@ -96,12 +96,13 @@ struct route {
     /* For the API's description (handlers/openapi/): */
     const char *summary; /* one line */
     const char *doc;     /* what else there is to say; or NULL */
-    const char *answers; /* of success: statuses with the name of a schema in components.json, a media
-                            type, or nothing for no content: "201 Container, 200 Container", "204" */
-    const char *errors;  /* statuses beyond those that any operation of its kind may have: "502"; or
-                            NULL */
-    bool events;         /* EVENTS_TYPE, for those who accept it */
-    bool lines;          /* LINES_TYPE, likewise */
+    const char
+        *answers; /* of success: statuses with the name of a schema in components.json, a media
+                     type, or nothing for no content: "201 Container, 200 Container", "204" */
+    const char *errors; /* statuses beyond those that any operation of its kind may have: "502"; or
+                           NULL */
+    bool events;        /* EVENTS_TYPE, for those who accept it */
+    bool lines;         /* LINES_TYPE, likewise */
 };
 
 /* Every route of the API: a NULL-terminated array of tables. */

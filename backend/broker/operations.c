@@ -136,13 +136,13 @@ broker_check_spec(struct broker *b, const struct engine_spec *spec, enum spec_us
     if (spec->uid < s->service.uid_first || spec->uid > s->service.uid_last ||
         (use == SPEC_WARM) != (spec->uid == s->service.uid_last))
         return error_set(err, ERR_VALIDATION, "the broker does not accept this uid");
-    if (spec->workspace_access < (pooled ? ACCESS_RO : ACCESS_NONE) || spec->workspace_access > ACCESS_RW ||
-        !limits_sane(&spec->limits))
+    if (spec->workspace_access < (pooled ? ACCESS_RO : ACCESS_NONE) ||
+        spec->workspace_access > ACCESS_RW || !limits_sane(&spec->limits))
         return error_set(err, ERR_VALIDATION, "the broker does not accept these limits");
     if (use != SPEC_START && use != SPEC_ADOPT && !gpus_known(s, spec->gpu_mask))
         return error_set(err, ERR_VALIDATION, "the broker knows nobody who gets so many GPUs");
     if (((use == SPEC_CREATE || use == SPEC_WARM) && !image_known(s, spec->image) &&
-          !broker_is_template_image(b, spec->image)) ||
+         !broker_is_template_image(b, spec->image)) ||
         (use != SPEC_START && !runtime_known(s, spec->runtime)))
         return error_set(err, ERR_VALIDATION, "the broker knows no such image or runtime");
     return 0;

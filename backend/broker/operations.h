@@ -57,7 +57,7 @@ enum spec_use { SPEC_START, SPEC_ADOPT, SPEC_ROLLBACK, SPEC_CREATE, SPEC_WARM };
 int broker_images(struct docker *d, const char (*references)[IMAGE_SIZE], size_t count,
                   struct engine_image *ret, struct error *err);
 int broker_image_adopt(struct broker *b, struct docker *d, const struct engine_template *t,
-                 struct error *err);
+                       struct error *err);
 int broker_pull(struct broker *b, struct docker *d, const struct engine_template *t,
                 docker_log_fn log, void *log_arg, struct error *err);
 int broker_build(struct broker *b, struct docker *d, const struct engine_template *t,

@@ -50,7 +50,8 @@ broker_write(int fd, const void *data, size_t len)
     return 0;
 }
 
-/* The descriptor in @m, -1 if there is none; more than one (the room of one is padded) are closed. */
+/* The descriptor in @m, -1 if there is none; more than one (the room of one is padded) are closed.
+ */
 static int
 passed_descriptor(struct msghdr *m)
 {

@@ -12,20 +12,20 @@
 #include "backend/engine.h"
 
 enum broker_operation {
-    BROKER_INFO = 1, /* -                     -> struct engine_info */
-    BROKER_CREATE,   /* struct engine_spec    -> - */
-    BROKER_START,    /* struct engine_spec    -> - */
-    BROKER_STOP,     /* char id[]             -> - */
-    BROKER_REMOVE,   /* char id[]             -> - */
-    BROKER_INSPECT,  /* char id[]             -> struct engine_container */
-    BROKER_LIST,     /* bool disk             -> struct engine_container[] */
-    BROKER_STATS,    /* char id[][]           -> struct engine_stats[] */
-    BROKER_IMAGES,   /* char reference[][]    -> struct engine_image[] */
-    BROKER_IMAGE_ADOPT, /* struct engine_template -> - */
-    BROKER_PULL,     /* struct engine_template -> pieces of its log, - */
-    BROKER_BUILD,    /* struct engine_template, a descriptor -> pieces of its log, - */
-    BROKER_DISCARD,  /* struct engine_template -> - */
-    BROKER_ROLLBACK, /* struct broker_rollback_request -> - */
+    BROKER_INFO = 1,        /* -                     -> struct engine_info */
+    BROKER_CREATE,          /* struct engine_spec    -> - */
+    BROKER_START,           /* struct engine_spec    -> - */
+    BROKER_STOP,            /* char id[]             -> - */
+    BROKER_REMOVE,          /* char id[]             -> - */
+    BROKER_INSPECT,         /* char id[]             -> struct engine_container */
+    BROKER_LIST,            /* bool disk             -> struct engine_container[] */
+    BROKER_STATS,           /* char id[][]           -> struct engine_stats[] */
+    BROKER_IMAGES,          /* char reference[][]    -> struct engine_image[] */
+    BROKER_IMAGE_ADOPT,     /* struct engine_template -> - */
+    BROKER_PULL,            /* struct engine_template -> pieces of its log, - */
+    BROKER_BUILD,           /* struct engine_template, a descriptor -> pieces of its log, - */
+    BROKER_DISCARD,         /* struct engine_template -> - */
+    BROKER_ROLLBACK,        /* struct broker_rollback_request -> - */
     BROKER_SNAPSHOT_CREATE, /* struct broker_snapshot_request -> int64_t size in bytes */
     BROKER_SNAPSHOT_REMOVE, /* char snapshot id[] -> - */
     BROKER_WARM,            /* struct engine_spec -> - */

@@ -97,7 +97,8 @@ put_into_service(const struct broker *b, struct docker *d, const char *name, con
 }
 
 int
-broker_image_adopt(struct broker *b, struct docker *d, const struct engine_template *t, struct error *err)
+broker_image_adopt(struct broker *b, struct docker *d, const struct engine_template *t,
+                   struct error *err)
 {
     char id[DOCKER_IMAGE_ID_SIZE];
     int r = docker_image_inspect(d, t->image, id, NULL, err);

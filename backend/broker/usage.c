@@ -92,7 +92,8 @@ learn(struct usage *u, struct docker *docker, struct error *err)
         const char *id = json_string_value(json_object_get(list[i].labels, u->id_label));
         struct sample *s = NULL;
 
-        /* What does not run has no figures, and may be what a rollback has left under the same id. */
+        /* What does not run has no figures, and may be what a rollback has left under the same id.
+         */
         if (!id || !id_is_container(id) || !list[i].running)
             continue;
         HASH_FIND_STR(u->samples, id, s);

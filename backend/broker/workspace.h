@@ -3,8 +3,8 @@
  *
  *   workspaces/OWNER/NAME  a workspace, mode 0700, owned by the owner's uid; it outlives containers
  *   slots/ID               mounted onto itself and shared with container ID, so that the workspace,
- *                          mounted onto it, nosuid,nodev (and ro), appears inside also while it runs
- *   guests/ID              where the guest of container ID makes its socket: root:workers, mode
+ *                          mounted onto it, nosuid,nodev (and ro), appears inside also while it
+ * runs guests/ID              where the guest of container ID makes its socket: root:workers, mode
  * 2750
  *
  * Everything above a workspace is root's, so no tenant can swap a component of these paths.

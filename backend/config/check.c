@@ -161,8 +161,7 @@ below_a_file(json_t *files, const char *path)
 }
 
 int
-check_files(json_t *files, const struct pointer *at, const struct places *places,
-            struct error *err)
+check_files(json_t *files, const struct pointer *at, const struct places *places, struct error *err)
 {
     const struct pointer list = {.up = at, .key = "files"};
     const char *path;

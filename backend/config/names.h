@@ -21,7 +21,8 @@ enum { CONTEXT_FILES_MAX = 256, CONTEXT_PATH_MAX = 1024 };
 
 /*
  * Why @path cannot be that of a file in a build's context, beside its Dockerfile: the end of a
- * sentence that begins with the path, static; NULL if it can. It has to be relative, without "." and
+ * sentence that begins with the path, static; NULL if it can. It has to be relative, without "."
+ * and
  * ".." and control characters, and short enough for any file system.
  */
 const char *name_context_path_fault(const char *path);

@@ -126,8 +126,8 @@ struct template_entry {
     const char *image;      /* reference as Docker takes it; NULL: built from the Dockerfile */
     const char *dockerfile; /* its text; NULL: it has an image */
     json_t *files;          /* of the build's context: an object, path to text; NULL: none */
-    bool is_default;   /* of requests that name no template; at most one */
-    int64_t gpus;      /* that its containers get, at least */
+    bool is_default;        /* of requests that name no template; at most one */
+    int64_t gpus;           /* that its containers get, at least */
 };
 
 /* What access.yaml says of one user, or of everybody else (name NULL). */

@@ -1,6 +1,7 @@
 /*
  * A container's life after its creation (Docker API v1.41: ContainerStart, ContainerStop,
- * ContainerKill, ContainerDelete, ContainerRename, ContainerInspect, ContainerList). Creation is in create.c.
+ * ContainerKill, ContainerDelete, ContainerRename, ContainerInspect, ContainerList). Creation is in
+ * create.c.
  */
 #include "backend/docker/call.h"
 

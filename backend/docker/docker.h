@@ -4,9 +4,9 @@
  * version that was negotiated (the engine's, at most DOCKER_API_MAX); it is negotiated again after
  * the connection was lost, so that an upgraded engine is followed.
  *
- * Errors of every call: ERR_DOCKER_DOWN (cannot connect, timed out, cut off; retry_after_seconds set),
- * ERR_DOCKER (the engine refused; the sentence holds its own message), ERR_NOT_FOUND (its 404),
- * ERR_CONFLICT (its 409), ERR_INTERNAL (an answer that is not what the API promises),
+ * Errors of every call: ERR_DOCKER_DOWN (cannot connect, timed out, cut off; retry_after_seconds
+ * set), ERR_DOCKER (the engine refused; the sentence holds its own message), ERR_NOT_FOUND (its
+ * 404), ERR_CONFLICT (its 409), ERR_INTERNAL (an answer that is not what the API promises),
  * ERR_VALIDATION (an id, name, reference or limit that cannot be one; nothing was sent).
  */
 #ifndef BACKEND_DOCKER_DOCKER_H
@@ -30,14 +30,14 @@ struct docker;
 /* What GET /version and GET /info say. Strings are "" where the engine does not say. */
 struct docker_info {
     char version[64];
-    char api_version[16];    /* the one negotiated */
+    char api_version[16]; /* the one negotiated */
     char storage_driver[32];
     char backing_filesystem[32]; /* under overlay2: "extfs", "xfs", ... */
-    char cgroup_version[4];  /* "1" or "2" */
-    char runtimes[8][32];    /* names, "" beyond the last */
+    char cgroup_version[4];      /* "1" or "2" */
+    char runtimes[8][32];        /* names, "" beyond the last */
     char runc_version[64];
-    char gpu_runtime[8];     /* how GPUs are given out: "nvidia", "cdi" or "" */
-    bool storage_opt_size;   /* the driver can limit a container's disk (btrfs, zfs) */
+    char gpu_runtime[8];   /* how GPUs are given out: "nvidia", "cdi" or "" */
+    bool storage_opt_size; /* the driver can limit a container's disk (btrfs, zfs) */
 };
 
 /*
@@ -46,36 +46,36 @@ struct docker_info {
  */
 struct docker_create {
     const char *name;
-    const char *image;        /* reference or id */
+    const char *image; /* reference or id */
     const char *runtime;
     const char *hostname;
     const char *const *entrypoint; /* NULL-terminated */
     const char *const *binds;      /* NULL-terminated "source:target[:options]" */
-    json_t *labels;           /* object of strings */
+    json_t *labels;                /* object of strings */
     double cpu_cores;
     int64_t memory_mb;
-    int64_t pids_limit;       /* of the whole container */
-    int64_t disk_mb;          /* 0: the driver cannot limit it */
-    int64_t gpu_mask;         /* bit N: it gets GPU N; 0: none */
-    const char *gpu_runtime;  /* as in docker_info; unused without GPUs */
-    bool cgroup_v1;           /* the engine's host has cgroup v1 */
+    int64_t pids_limit;      /* of the whole container */
+    int64_t disk_mb;         /* 0: the driver cannot limit it */
+    int64_t gpu_mask;        /* bit N: it gets GPU N; 0: none */
+    const char *gpu_runtime; /* as in docker_info; unused without GPUs */
+    bool cgroup_v1;          /* the engine's host has cgroup v1 */
 };
 
 struct docker_container {
     char id[DOCKER_ID_SIZE];
-    char name[80];           /* without the leading slash; "" if none */
+    char name[80]; /* without the leading slash; "" if none */
     bool running;
-    bool oom_killed;         /* inspect only */
-    int pid;                 /* of PID 1 on the host, 0 if not running; inspect only */
+    bool oom_killed;                  /* inspect only */
+    int pid;                          /* of PID 1 on the host, 0 if not running; inspect only */
     char image[DOCKER_IMAGE_ID_SIZE]; /* id of its image; inspect only */
-    int64_t size_rw;         /* bytes of the writable layer; -1 unless sizes were asked for */
-    json_t *labels;          /* owned object; NULL if none */
+    int64_t size_rw; /* bytes of the writable layer; -1 unless sizes were asked for */
+    json_t *labels;  /* owned object; NULL if none */
 };
 
 /* Figures of one moment, from cgroup v1 and v2 answers alike. */
 struct docker_stats {
-    uint64_t cpu_ns;         /* CPU time used so far */
-    uint64_t memory_bytes;   /* in use, without the reclaimable file cache */
+    uint64_t cpu_ns;       /* CPU time used so far */
+    uint64_t memory_bytes; /* in use, without the reclaimable file cache */
     uint64_t pids;
 };
 
@@ -95,11 +95,13 @@ int docker_version(struct docker *d, struct docker_info *ret, struct error *err)
 /* GET /info and GET /version (10 s). */
 int docker_info(struct docker *d, struct docker_info *ret, struct error *err);
 
-/* As docker_info(), but its answer of up to 60 s ago will do, unless the connection was lost since. */
+/* As docker_info(), but its answer of up to 60 s ago will do, unless the connection was lost since.
+ */
 int docker_info_recent(struct docker *d, struct docker_info *ret, struct error *err);
 
 /*
- * ContainerCreate (60 s) with the posture that every container of ours has: read create.c. On success
+ * ContainerCreate (60 s) with the posture that every container of ours has: read create.c. On
+ * success
  * @ret_id holds the engine's id. ERR_CONFLICT: the name is taken. ERR_NOT_FOUND: no such image.
  */
 int docker_container_create(struct docker *d, const struct docker_create *spec,
@@ -108,7 +110,8 @@ int docker_container_create(struct docker *d, const struct docker_create *spec,
 /* ContainerStart (60 s). Already running is fine. */
 int docker_container_start(struct docker *d, const char *id, struct error *err);
 
-/* ContainerStop: TERM, then KILL after @grace_seconds (the call may take 30 s longer). Stopped is fine. */
+/* ContainerStop: TERM, then KILL after @grace_seconds (the call may take 30 s longer). Stopped is
+ * fine. */
 int docker_container_stop(struct docker *d, const char *id, int grace_seconds, struct error *err);
 
 /* ContainerKill with SIGKILL (30 s). Not running is fine. */
@@ -170,8 +173,8 @@ int docker_image_top_size(struct docker *d, const char *reference, int64_t *ret,
 /* An image of a list. */
 struct docker_image {
     char id[DOCKER_IMAGE_ID_SIZE]; /* "sha256:…" */
-    json_t *tags;   /* owned array of references "repository:tag" */
-    json_t *labels; /* owned object; NULL if none */
+    json_t *tags;                  /* owned array of references "repository:tag" */
+    json_t *labels;                /* owned object; NULL if none */
 };
 
 /*

@@ -144,7 +144,8 @@ take_body(char *data, size_t size, size_t n, void *arg)
     return t->body_error < 0 ? 0 : size * n;
 }
 
-/* libcurl's progress callback, also called while nothing comes: anything but 0 ends the transfer. */
+/* libcurl's progress callback, also called while nothing comes: anything but 0 ends the transfer.
+ */
 static int
 look_up(void *arg, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up)
 {

@@ -27,15 +27,15 @@ typedef int (*docker_take_fn)(void *arg, const char *data, size_t len);
 
 /* A request. Everything is borrowed for the call. */
 struct docker_request {
-    const char *method; /* "GET", "POST" or "DELETE" */
-    const char *path;   /* with its query, escaped already */
-    const json_t *body; /* sent as JSON; NULL: none */
-    const int *tar_fd;  /* a tar that is streamed until its end; NULL: none */
-    long timeout_ms;    /* of the whole call */
-    size_t answer_max;  /* bytes that the answer may have; 0: DOCKER_ANSWER_MAX */
-    int fine[2];        /* statuses from 400 up that docker_exchange() takes for success */
+    const char *method;         /* "GET", "POST" or "DELETE" */
+    const char *path;           /* with its query, escaped already */
+    const json_t *body;         /* sent as JSON; NULL: none */
+    const int *tar_fd;          /* a tar that is streamed until its end; NULL: none */
+    long timeout_ms;            /* of the whole call */
+    size_t answer_max;          /* bytes that the answer may have; 0: DOCKER_ANSWER_MAX */
+    int fine[2];                /* statuses from 400 up that docker_exchange() takes for success */
     const char *const *headers; /* more of them, NULL-terminated; NULL: none */
-    docker_take_fn take; /* gets a successful answer's body as it comes; NULL: it is kept */
+    docker_take_fn take;        /* gets a successful answer's body as it comes; NULL: it is kept */
     void *take_arg;
 };
 

@@ -1,7 +1,7 @@
 /*
  * What templates need of images (Docker API v1.41: ImageCreate, ImageBuild, ImageTag, ImageDelete).
- * Builds take the classic builder (version=1), which needs no session and whose steps are containers
- * with limits.
+ * Builds take the classic builder (version=1), which needs no session and whose steps are
+ * containers with limits.
  */
 #include "backend/docker/call.h"
 

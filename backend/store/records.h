@@ -55,7 +55,7 @@ struct container {
     struct limits limits;
     int64_t gpus;     /* how many it needs */
     int64_t gpu_mask; /* bit N: it has GPU N; NVML's and Docker's index */
-    char *labels; /* owned: a JSON object; NULL stands for {} */
+    char *labels;     /* owned: a JSON object; NULL stands for {} */
     enum container_status status;
     uint64_t worker; /* that makes it, or, for a one-shot, uses it */
     int64_t created_at_ms;
@@ -115,9 +115,9 @@ struct audit_entry {
     int64_t max_memory_kib; /* the largest resident set among its processes */
     bool background;        /* it goes on without its client and its worker */
     int64_t output_cap;     /* bytes kept of each stream */
-    int exit_code;         /* -1: none */
-    char signal[16];       /* "SIGKILL"; "" if none */
-    uint64_t stdout_bytes; /* true totals */
+    int exit_code;          /* -1: none */
+    char signal[16];        /* "SIGKILL"; "" if none */
+    uint64_t stdout_bytes;  /* true totals */
     uint64_t stderr_bytes;
     char request_id[REQUEST_ID_SIZE];
     uint64_t worker;
@@ -184,7 +184,7 @@ struct job {
     char template_name[NAME_SIZE];
     enum job_kind kind;
     enum job_status status;
-    int64_t attempts; /* how often a builder has begun it */
+    int64_t attempts;           /* how often a builder has begun it */
     char error[JOB_ERROR_SIZE]; /* "" if it has not failed */
     int64_t created_at_ms;
     int64_t finished_at_ms; /* 0: not yet */
@@ -233,9 +233,9 @@ struct pool_entry {
 
 /* Of one template and tier. */
 struct pool_figures {
-    int64_t ready, warming; /* containers */
+    int64_t ready, warming;  /* containers */
     int64_t claimed, missed; /* requests */
-    bool held;              /* drained, and not to be filled again */
+    bool held;               /* drained, and not to be filled again */
 };
 
 enum { AUDIT_SHARES_MAX = 1000 };

@@ -45,9 +45,10 @@ CLEANUP_FN(struct store *, store_free)
 int store_checkpoint(struct store *s, struct error *err);
 
 /*
- * Checkpoint if the WAL has grown so far that it should, and make sure that its file has room ahead:
- * a commit that only overwrites blocks which the file has needs no journal of the filesystem's, and
- * is synced in a fraction of the time. Cheap when there is nothing to do; the janitor calls it.
+ * Checkpoint if the WAL has grown so far that it should, and make sure that its file has room
+ * ahead: a commit that only overwrites blocks which the file has needs no journal of the
+ * filesystem's, and is synced in a fraction of the time. Cheap when there is nothing to do; the
+ * janitor calls it.
  */
 int store_tend_wal(struct store *s, struct error *err);
 
@@ -72,8 +73,8 @@ int store_owner_uid(struct store *s, const char *owner, int64_t first, int64_t l
 int store_container_insert(struct store *s, const struct container *c, struct error *err);
 
 /*
- * As store_container_insert(), with c->gpus GPUs for c->gpu_mask: of those numbered below @total (at
- * most 63) the lowest that no container has. Errors: also ERR_CONFLICT where too few are free.
+ * As store_container_insert(), with c->gpus GPUs for c->gpu_mask: of those numbered below @total
+ * (at most 63) the lowest that no container has. Errors: also ERR_CONFLICT where too few are free.
  */
 int store_container_insert_gpus(struct store *s, struct container *c, int64_t total,
                                 struct error *err);
@@ -124,13 +125,12 @@ int store_pool_drain_one(struct store *s, const char *id, bool *ret, struct erro
 int store_pool_delete(struct store *s, const char *id, struct error *err);
 
 /* All of them, oldest first. *ret is an array of *ret_count that the caller frees. */
-int store_pool_list(struct store *s, struct pool_entry **ret, size_t *ret_count,
-                    struct error *err);
+int store_pool_list(struct store *s, struct pool_entry **ret, size_t *ret_count, struct error *err);
 
 /*
  * Move the oldest ready one of c's template and tier that has this fingerprint from the pool to
- * `container`, as the row @c with its id in c->id; *ret false: there is none. The request is counted
- * as claimed or missed. Errors: as store_container_insert(); then the pool is as before.
+ * `container`, as the row @c with its id in c->id; *ret false: there is none. The request is
+ * counted as claimed or missed. Errors: as store_container_insert(); then the pool is as before.
  */
 int store_pool_claim(struct store *s, const char *fingerprint, struct container *c, bool *ret,
                      struct error *err);
@@ -162,8 +162,8 @@ int store_idle_stopped(struct store *s, const char *id, int64_t before_ms, bool 
                        struct error *err);
 
 /*
- * Insert @snapshot as it stands. Errors: ERR_QUOTA_EXCEEDED if its container has @max already, those
- * being removed left out.
+ * Insert @snapshot as it stands. Errors: ERR_QUOTA_EXCEEDED if its container has @max already,
+ * those being removed left out.
  */
 int store_snapshot_insert(struct store *s, const struct snapshot *snapshot, int64_t max,
                           struct error *err);
@@ -204,8 +204,9 @@ int store_audit_begin(struct store *s, const struct audit_entry *e, struct error
 
 /*
  * Write the result of entry @e->id: its outcome, its output (NULL: none), its place in the hash
- * chain, and (if @count) one more in its container's executions_count and its last_used_at. Synced. An entry that is no
- * longer `running` (the janitor was faster) is left as it is, with ERR_CONFLICT.
+ * chain, and (if @count) one more in its container's executions_count and its last_used_at. Synced.
+ * An entry that is no longer `running` (the janitor was faster) is left as it is, with
+ * ERR_CONFLICT.
  */
 int store_audit_finish(struct store *s, const struct audit_entry *e,
                        const struct audit_output *output, bool count, struct error *err);
@@ -255,7 +256,8 @@ int store_template_source(struct store *s, const char *name, struct template_row
                           struct error *err);
 
 /*
- * All of them without Dockerfiles and files, newest first. *ret is an array of *ret_count that store_template_list_free() frees.
+ * All of them without Dockerfiles and files, newest first. *ret is an array of *ret_count that
+ * store_template_list_free() frees.
  */
 int store_template_list(struct store *s, struct template_row **ret, size_t *ret_count,
                         struct error *err);
@@ -274,8 +276,8 @@ int store_template_touch(struct store *s, const char *name, int64_t now_ms, stru
 int store_template_delete(struct store *s, const char *name, struct error *err);
 
 /*
- * Queue a job for the request with @nonce (NULL: it has none); its predecessor and that one's log are
- * forgotten. Errors: ERR_JOB_RUNNING.
+ * Queue a job for the request with @nonce (NULL: it has none); its predecessor and that one's log
+ * are forgotten. Errors: ERR_JOB_RUNNING.
  */
 int store_job_queue(struct store *s, const char *template_name, enum job_kind kind,
                     const char *nonce, int64_t now_ms, struct error *err);

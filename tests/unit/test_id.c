@@ -145,8 +145,12 @@ formatted_times_are_read_back(void **state)
 static void
 audit_ids_carry_a_number(void **state)
 {
-    static const char *const none[] = {"", "exec_", "exec_0123456789abcde", "exec_0123456789abcdef0",
-                                       "exec_0123456789ABCDEF", "container_0123456789ab"};
+    static const char *const none[] = {"",
+                                       "exec_",
+                                       "exec_0123456789abcde",
+                                       "exec_0123456789abcdef0",
+                                       "exec_0123456789ABCDEF",
+                                       "container_0123456789ab"};
     char id[AUDIT_ID_SIZE], again[AUDIT_ID_SIZE];
 
     (void)state;
