@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fcgi/accept.h"
 #include "fcgi/once.h"
 
 enum { SEGMENT_MAX = 128, ACTION_SIZE = 1024 };
@@ -276,18 +277,6 @@ run_route(const struct route *route, struct request *req, const struct incoming 
     return once_serve(route, req, in, a);
 }
 
-/* The media type that @header asks for among those we know; the first one named counts. */
-static enum accept
-parse_accept(const char *header)
-{
-    const char *events = header ? strcasestr(header, EVENTS_TYPE) : NULL;
-    const char *lines = header ? strcasestr(header, LINES_TYPE) : NULL;
-
-    if (events && (!lines || events < lines))
-        return ACCEPT_EVENTS;
-    return lines ? ACCEPT_LINES : ACCEPT_JSON;
-}
-
 static int
 serve(const struct route *const *tables, struct backend *b, const struct incoming *in,
       struct stream *stream, int peer_fd, struct answer *a)
@@ -299,7 +288,7 @@ serve(const struct route *const *tables, struct backend *b, const struct incomin
         .request_id = in->request_id,
         .if_match = in->if_match,
         .action = action,
-        .accept = parse_accept(in->accept),
+        .accept = accept_parse(in->accept),
         .stream = stream,
         .peer_fd = peer_fd,
         .backend = b,
