@@ -8,7 +8,7 @@ WERROR    ?= -Werror
 
 CC       ?= gcc
 MUSL_CC  ?= musl-gcc
-PKGS     := libcurl jansson sqlite3 yaml-0.1 libsodium libarchive
+PKGS     := libcurl jansson sqlite3 yaml-0.1 libsodium libarchive libevent libidn2 libnftables
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
             -Wformat=2 -Wcast-qual -Wwrite-strings -Wvla -Wundef -Wswitch-enum $(WERROR)
 BASE     := -std=c11 -D_GNU_SOURCE -I. -fno-common -g $(WARNINGS)
@@ -20,7 +20,7 @@ FLAGS_tsan    := -O1 -fno-omit-frame-pointer -fsanitize=thread
 FLAGS         := $(FLAGS_$(FLAVOUR))
 CFLAGS   += $(BASE) $(FLAGS) -fPIE -pthread $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LDFLAGS  += $(FLAGS) -pie -pthread -Wl,-z,relro,-z,now
-LDLIBS   += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lfcgi -lm
+LDLIBS   += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lfcgi -lhttp_parser -lm
 
 # The guest is its own small static world: musl, no sanitizers, no libraries.
 GUEST_CFLAGS := $(BASE) -O2 -D_FORTIFY_SOURCE=2 $(HARDEN) -fPIE
@@ -39,6 +39,10 @@ GUEST_OBJ := $(GUEST_SRC:%.c=$(BUILD)/musl/%.o)
 UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 UNIT_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%.c,$(wildcard tests/unit/*.c)))
 COMMON_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/common/*.c))
+ATTACKERS := $(patsubst tests/hostile/attackers/%.c,$(BUILD)/tests/attackers/%,$(wildcard tests/hostile/attackers/*.c))
+# What the groups of API tests stand on, without the groups themselves.
+API_BASE_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/api/main.c tests/api/test_%,$(wildcard tests/api/*.c)))
+HOSTILE_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/hostile/*.c))
 API_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/api/*.c))
 BENCH_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/*.c))
 THREADED  := $(addprefix $(BUILD)/tests/test_,pool fastcgi settings store shared turns)
@@ -50,7 +54,7 @@ Q    := $(if $(V),,@)
 show  = @echo "  $(1) $@"
 
 .DELETE_ON_ERROR:
-.PHONY: all help deps run up down test unit api readme lint bench asan tsan threads tidy format clean
+.PHONY: all help deps run up down test unit api hostile readme lint bench asan tsan threads tidy format clean
 
 all: $(BUILD)/sandboxd $(BUILD)/sandbox-guest ## Build the program and the guest
 
@@ -94,11 +98,22 @@ $(BUILD)/tests/api-tests: $(API_OBJ) $(COMMON_OBJ) $(OBJ) | $(BUILD)/tests/nvml-
 	$(call show,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
+$(BUILD)/tests/hostile-tests: $(HOSTILE_OBJ) $(API_BASE_OBJ) $(COMMON_OBJ) $(OBJ) | $(ATTACKERS)
+	$(call show,LD)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+# Programs that are run inside a sandbox, in any image: static, and without its libraries.
+$(BUILD)/tests/attackers/%: tests/hostile/attackers/%.c
+	@mkdir -p $(@D)
+	$(call show,CC)
+	$(Q)$(MUSL_CC) $(BASE) -O1 -static -pthread -o $@ $<
+
 $(BUILD)/tests/bench/bench: $(BENCH_OBJ) $(OBJ)
 	$(call show,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 -include $(BUILD)/fcgi/main.d $(OBJ:.o=.d) $(GUEST_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(API_OBJ:.o=.d)
+-include $(HOSTILE_OBJ:.o=.d)
 -include $(COMMON_OBJ:.o=.d)
 -include $(BENCH_OBJ:.o=.d) $(UNIT:$(BUILD)/tests/%=$(BUILD)/tests/unit/%.d)
 
@@ -122,6 +137,7 @@ test: ## Install what is missing, build, and run every test
 	@nginx/standalone/install --tests
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory api
+	@$(MAKE) --no-print-directory hostile
 	@$(MAKE) --no-print-directory readme
 	@$(MAKE) --no-print-directory lint
 
@@ -135,6 +151,9 @@ SERVER = SANDBOXD=$(CURDIR)/$(BUILD)/sandboxd GUEST=$(CURDIR)/$(BUILD)/sandbox-g
 
 api: all $(BUILD)/tests/api-tests ## Run the tests through nginx and Docker
 	@$(SERVER) tests/api/users $(BUILD)/tests/api-tests
+
+hostile: all $(BUILD)/tests/hostile-tests ## Run the attacks of tests/hostile
+	@ATTACKERS=$(CURDIR)/$(BUILD)/tests/attackers $(SERVER) tests/api/users $(BUILD)/tests/hostile-tests
 
 readme: all ## Run the README's examples and compare what they print
 	@$(SERVER) node tests/readme.mjs

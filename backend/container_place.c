@@ -9,6 +9,7 @@ container_engine_spec(const struct container *c)
     struct engine_spec spec = {
         .uid = c->uid,
         .workspace_access = c->workspace_access,
+        .network = c->network,
         .limits = c->limits,
         .gpu_mask = c->gpu_mask,
     };

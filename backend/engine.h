@@ -48,6 +48,7 @@ struct engine_spec {
     char runtime[RUNTIME_SIZE];
     int64_t uid; /* and gid, of its commands */
     enum access workspace_access;
+    enum network network;
     struct limits limits;
     int64_t gpu_mask; /* bit N: it gets GPU N */
 };

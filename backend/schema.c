@@ -259,6 +259,29 @@ decode_strings(struct decoder *d, const struct field *f, const struct pointer *a
 }
 
 static void
+decode_ints(struct decoder *d, const struct field *f, const struct pointer *at, json_t *json,
+            void *out)
+{
+    const struct field item_field = {.min = 1, .max = f->item_max};
+    struct ints *list = out;
+    size_t i;
+
+    if (!json_is_array(json)) {
+        wrong_type(d, at, "a list of integers", json);
+        return;
+    }
+    if (!check_size(d, f, at, json_array_size(json), "hold", "entries"))
+        return;
+    list->items = new_array(d, json_array_size(json), sizeof(*list->items));
+    list->count = list->items ? json_array_size(json) : 0;
+    for (i = 0; i < list->count && !had_enough(d); i++) {
+        struct pointer here = {.up = at, .index = i};
+
+        decode_int(d, &item_field, &here, json_array_get(json, i), &list->items[i]);
+    }
+}
+
+static void
 decode_map(struct decoder *d, const struct field *f, const struct pointer *at, json_t *json,
            void *out)
 {
@@ -346,8 +369,8 @@ decode_dict(struct decoder *d, const struct field *f, const struct pointer *at, 
 static const decode_fn decoders[] = {
     [FIELD_STRING] = decode_string,   [FIELD_IDENT] = decode_ident, [FIELD_ENUM] = decode_enum,
     [FIELD_BOOL] = decode_bool,       [FIELD_INT] = decode_int,     [FIELD_NUMBER] = decode_number,
-    [FIELD_STRINGS] = decode_strings, [FIELD_MAP] = decode_map,     [FIELD_OBJECT] = decode_object,
-    [FIELD_LIST] = decode_list,       [FIELD_DICT] = decode_dict,
+    [FIELD_STRINGS] = decode_strings, [FIELD_INTS] = decode_ints,   [FIELD_MAP] = decode_map,
+    [FIELD_OBJECT] = decode_object,   [FIELD_LIST] = decode_list,   [FIELD_DICT] = decode_dict,
 };
 
 static const struct field *
@@ -458,6 +481,7 @@ schema_release(const struct field *fields, void *out)
 {
     const struct field *f;
     struct strings *strings;
+    struct ints *ints;
 
     for (f = fields; f->name; f++) {
         void *value = (char *)out + f->offset;
@@ -466,6 +490,10 @@ schema_release(const struct field *fields, void *out)
             strings = value;
             free(strings->items);
             *strings = (struct strings){0};
+        } else if (f->type == FIELD_INTS) {
+            ints = value;
+            free(ints->items);
+            *ints = (struct ints){0};
         } else if (f->type == FIELD_OBJECT) {
             schema_release(f->fields, value);
         } else if (f->type == FIELD_LIST || f->type == FIELD_DICT) {

@@ -34,6 +34,7 @@ enum field_type {
     FIELD_INT,        /* int64_t; min..max */
     FIELD_NUMBER,     /* double; min..max */
     FIELD_STRINGS, /* struct strings; min..max of them, each of 1..4096 bytes if not said below */
+    FIELD_INTS,    /* struct ints; min..max of them, each from 1 to item_max */
     FIELD_MAP,     /* json_t *, borrowed: an object whose values are strings; min..max of them */
     FIELD_OBJECT,  /* a struct described by fields, embedded at offset */
     FIELD_LIST,    /* struct list of structs of `size` described by fields; min..max of them */
@@ -44,6 +45,12 @@ enum field_type {
 /* Strings borrowed from the JSON, the array owned by the decoded struct. */
 struct strings {
     const char **items;
+    size_t count;
+};
+
+/* Numbers in one owned array. */
+struct ints {
+    int64_t *items;
     size_t count;
 };
 
@@ -63,7 +70,8 @@ struct field {
     double min, max;            /* bytes, count or value, by type; 0 and 0: not limited; a max of 0
                                    over a min of 0 or more: no upper limit */
     bool item_empty;            /* FIELD_STRINGS: one of them may be empty */
-    double item_max;            /* FIELD_STRINGS: bytes of one of them; 0: 4096 */
+    double item_max;            /* FIELD_STRINGS: bytes of one of them; 0: 4096. FIELD_INTS: the
+                                   largest; 0: no limit */
     const char *const *values;  /* FIELD_ENUM: the choices, NULL-terminated */
     const struct field *fields; /* FIELD_OBJECT, FIELD_LIST, FIELD_DICT: the members */
     size_t size;                /* FIELD_LIST, FIELD_DICT: bytes of one struct */

@@ -371,6 +371,7 @@ query_value(const struct field *f, const char *s, const char **ret_expected)
         *ret_expected = "true or false";
         return strcmp(s, "true") == 0 ? json_true() : strcmp(s, "false") == 0 ? json_false() : NULL;
     case FIELD_STRINGS:
+    case FIELD_INTS:
     case FIELD_MAP:
     case FIELD_OBJECT:
     case FIELD_LIST:

@@ -113,6 +113,18 @@ struct gpu_policy {
     const char *library; /* NVIDIA's management library, as dlopen(3) takes it */
 };
 
+/* What the egress proxy lets through, whatever network_policy says of names. */
+struct egress_policy {
+    struct ints ports;               /* that may be reached */
+    struct ints plain_ports;         /* of those: where a tunnel may carry other than TLS */
+    struct strings permit_addresses; /* CIDRs of private and other special addresses to allow */
+    struct strings nameservers;      /* "ADDRESS" or "ADDRESS:PORT"; none: /etc/resolv.conf's */
+    int64_t connections_max;         /* of one container at one time */
+    int64_t mb_per_hour;             /* 2^20 bytes of one container, both ways; 0: no limit */
+    int64_t connect_timeout_seconds; /* for resolving and connecting */
+    int64_t idle_timeout_seconds;    /* without a byte either way, then closed */
+};
+
 struct tier {
     const char *name;
     struct limits limits;
@@ -150,6 +162,7 @@ struct settings {
     struct audit_policy audit;
     struct pool_policy pool;
     struct gpu_policy gpu;
+    struct egress_policy egress;
     struct list tiers;                 /* struct tier, lowest first */
     struct list templates;             /* struct template_entry */
     struct list users;                 /* struct access_rule, name set */

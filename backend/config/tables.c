@@ -169,6 +169,26 @@ static const struct field gpu_fields[] = {
     {0},
 };
 
+static const struct field egress_fields[] = {
+    {.name = "ports", .type = FIELD_INTS, .offset = offsetof(struct egress_policy, ports),
+     .max = 64, .item_max = 65535},
+    {.name = "plain_ports", .type = FIELD_INTS,
+     .offset = offsetof(struct egress_policy, plain_ports), .max = 64, .item_max = 65535},
+    {.name = "permit_addresses", .type = FIELD_STRINGS,
+     .offset = offsetof(struct egress_policy, permit_addresses), .max = 64, .item_max = 64},
+    {.name = "nameservers", .type = FIELD_STRINGS,
+     .offset = offsetof(struct egress_policy, nameservers), .max = 3, .item_max = 64},
+    {.name = "connections_max", .type = FIELD_INT,
+     .offset = offsetof(struct egress_policy, connections_max), .min = 1, .max = 4096},
+    {.name = "mb_per_hour", .type = FIELD_INT,
+     .offset = offsetof(struct egress_policy, mb_per_hour), .max = 67108864},
+    {.name = "connect_timeout_seconds", .type = FIELD_INT,
+     .offset = offsetof(struct egress_policy, connect_timeout_seconds), .min = 1, .max = 300},
+    {.name = "idle_timeout_seconds", .type = FIELD_INT,
+     .offset = offsetof(struct egress_policy, idle_timeout_seconds), .min = 1, .max = 86400},
+    {0},
+};
+
 const struct field sandbox_fields[] = {
     POLICY_FIELDS(struct settings, policy.),
     {.name = "selective", .type = FIELD_OBJECT, .offset = offsetof(struct settings, selective),
@@ -185,6 +205,8 @@ const struct field sandbox_fields[] = {
      .fields = pool_fields},
     {.name = "gpu", .type = FIELD_OBJECT, .offset = offsetof(struct settings, gpu),
      .fields = gpu_fields},
+    {.name = "egress", .type = FIELD_OBJECT, .offset = offsetof(struct settings, egress),
+     .fields = egress_fields},
     {0},
 };
 
@@ -264,7 +286,10 @@ static const char sandbox_default_text[] =
     "            \"concurrency\": 2, \"network\": false, \"credentials\": \"\"},"
     " \"audit\": {\"retention_days\": 90, \"max_mb\": 4096},"
     " \"pool\": {\"enabled\": false, \"targets\": []},"
-    " \"gpu\": {\"library\": \"libnvidia-ml.so.1\"}}";
+    " \"gpu\": {\"library\": \"libnvidia-ml.so.1\"},"
+    " \"egress\": {\"ports\": [80, 443], \"plain_ports\": [], \"permit_addresses\": [],"
+    "            \"nameservers\": [], \"connections_max\": 64, \"mb_per_hour\": 0,"
+    "            \"connect_timeout_seconds\": 10, \"idle_timeout_seconds\": 300}}";
 
 json_t *
 sandbox_defaults(void)

@@ -65,6 +65,17 @@ strings_schema(const struct field *f)
     return schema;
 }
 
+static json_t *
+ints_schema(const struct field *f)
+{
+    const struct field item = {.type = FIELD_INT, .min = 1, .max = f->item_max};
+    json_t *schema =
+        json_pack("{s:s, s:o}", "type", "array", "items", number_schema(&item, "integer"));
+
+    set_limits(schema, f, "minItems", "maxItems");
+    return schema;
+}
+
 /* An object with any keys, whose values are as @values (taken). */
 static json_t *
 map_schema(const struct field *f, json_t *values)
@@ -102,6 +113,8 @@ typed_schema(const struct field *f, bool patch)
         return number_schema(f, "number");
     case FIELD_STRINGS:
         return strings_schema(f);
+    case FIELD_INTS:
+        return ints_schema(f);
     case FIELD_MAP:
         return map_schema(f, json_pack("{s:s}", "type", "string"));
     case FIELD_OBJECT:

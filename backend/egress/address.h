@@ -1,0 +1,47 @@
+/*
+ * Addresses: every spelling of one is one address, and most are not the internet.
+ */
+#ifndef BACKEND_EGRESS_ADDRESS_H
+#define BACKEND_EGRESS_ADDRESS_H
+
+#include <stdbool.h>
+#include <netinet/in.h>
+
+#include "backend/schema.h"
+
+enum { EGRESS_ADDRESS_SIZE = INET6_ADDRSTRLEN };
+
+/* IPv4 as an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2), so that there is one form. */
+struct egress_address {
+    struct in6_addr bytes;
+};
+
+/*
+ * Read the literal @text: dotted IPv4, what else inet_aton(3) takes ("127.1", "0x7f000001",
+ * "2130706433"), IPv6 with or without brackets, without a zone. An IPv6 address that carries an
+ * IPv4 one (mapped, compatible, 6to4, NAT64 64:ff9b::/96, Teredo) is kept as it is;
+ * egress_address_public() looks at what it carries. Returns 0, or -EINVAL if it is no literal.
+ */
+int egress_address_parse(const char *text, struct egress_address *ret);
+
+/* The one spelling: dotted IPv4, or RFC 5952's of IPv6, without brackets. */
+void egress_address_text(const struct egress_address *a, char out[EGRESS_ADDRESS_SIZE]);
+
+/*
+ * Whether @a is on the internet: globally reachable by the IANA special-purpose address registries
+ * (RFC 6890), not multicast, not reserved, not this network; and so is any IPv4 address that it
+ * carries.
+ */
+bool egress_address_public(const struct egress_address *a);
+
+/* Whether @text is a CIDR ("10.1.0.0/16", "fd00::/8", or an address alone) without host bits. */
+bool egress_cidr_valid(const char *text);
+
+/* Whether one of the valid CIDRs @list holds @a. */
+bool egress_cidrs_hold(const struct strings *list, const struct egress_address *a);
+
+/* Whether @text names a DNS server: "192.0.2.1", "192.0.2.1:53", "2001:db8::1", "[2001:db8::1]:53".
+ */
+bool egress_nameserver_valid(const char *text);
+
+#endif

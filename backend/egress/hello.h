@@ -1,0 +1,26 @@
+/*
+ * Reading the server name out of a TLS ClientHello (RFC 8446, 4.1.2; RFC 6066, 3) while it arrives,
+ * however it is cut into records.
+ */
+#ifndef BACKEND_EGRESS_HELLO_H
+#define BACKEND_EGRESS_HELLO_H
+
+#include <stddef.h>
+
+#include "backend/egress/name.h"
+
+enum {
+    EGRESS_HELLO_MAX = 16384
+}; /* bytes from the client by which its ClientHello must be whole */
+
+enum egress_hello {
+    EGRESS_HELLO_MORE,    /* so far it is one; more has to come */
+    EGRESS_HELLO_NAMED,   /* a whole one; its server name is in @name, in one spelling */
+    EGRESS_HELLO_UNNAMED, /* a whole one without a server name */
+    EGRESS_HELLO_BAD      /* not TLS, malformed, too large, or with two names or none that is one */
+};
+
+/* Look at the first @len bytes that a client has sent. */
+enum egress_hello egress_hello_read(const void *data, size_t len, char name[EGRESS_NAME_SIZE]);
+
+#endif

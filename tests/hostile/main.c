@@ -1,0 +1,44 @@
+/*
+ * Attacks: programs that fight the sandbox they are run in, through the real nginx, sandboxd and
+ * Docker. Each test states what the attacker gets, and that the host, the neighbour and the API go
+ * on. Run by tests/with-server. Arguments name the groups to run; none runs all.
+ */
+#include "tests/test.h"
+
+#include <string.h>
+
+#include "backend/cleanup.h"
+#include "tests/api/client.h"
+#include "tests/hostile/suite.h"
+
+static const struct {
+    const char *name;
+    int (*run)(void);
+} suites[] = {
+    /* clang-format off */
+    {"privileges", suite_privileges},
+    /* clang-format on */
+};
+
+static bool
+wanted(const char *name, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], name) == 0)
+            return true;
+    return argc == 1;
+}
+
+int
+main(int argc, char **argv)
+{
+    int failed = 0;
+
+    if (client_init() < 0)
+        return 2;
+    for (size_t i = 0; i < ARRAY_LEN(suites); i++)
+        if (wanted(suites[i].name, argc, argv))
+            failed += suites[i].run();
+    client_done();
+    return failed ? 1 : 0;
+}
