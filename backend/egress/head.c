@@ -90,6 +90,23 @@ names_are_tokens(const char *data, size_t len)
     return true;
 }
 
+/* Whether the first line of the whole head has two spaces and no more: the parser takes any number.
+ */
+static bool
+line_is_strict(const char *data, size_t len)
+{
+    const char *end = memchr(data, '\r', len);
+    size_t spaces = 0;
+
+    for (const char *at = data; end && at < end; at++) {
+        if (*at == '\t')
+            return false;
+        if (*at == ' ')
+            spaces++;
+    }
+    return spaces == 2;
+}
+
 static int
 on_url(http_parser *parser, const char *at, size_t len)
 {
@@ -308,7 +325,7 @@ read_whole(const char *data, struct egress_head *h)
     http_parser_init(&h->parser, HTTP_REQUEST);
     h->parser.data = h;
     n = http_parser_execute(&h->parser, &callbacks, data, h->len);
-    if (h->parser.http_errno != HPE_OK || n != h->len || !h->path.at)
+    if (h->parser.http_errno != HPE_OK || n != h->len || !h->path.at || !line_is_strict(data, n))
         return "no HTTP request";
     if (h->parser.http_major != 1 || h->parser.http_minor > 1)
         return "a version other than HTTP/1.0 and 1.1";
