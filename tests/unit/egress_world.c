@@ -40,6 +40,8 @@ static const char *const zone[] = {
     "--local=/test/",
 };
 
+static struct current *settings; /* lives as long as the process, and so does its directory's name */
+
 static int
 socket_on(int type, const char *address, unsigned *ret_port)
 {
@@ -74,7 +76,7 @@ pause_briefly(void)
 static void
 write_yaml(const struct egress_world *w, const char *egress)
 {
-    char path[128], text[YAML_SIZE];
+    char path[128], new_path[136], text[YAML_SIZE];
     FILE *f;
 
     snprintf(text, sizeof(text),
@@ -93,10 +95,12 @@ write_yaml(const struct egress_world *w, const char *egress)
              "%s",
              w->tls_port, w->plain_port, w->plain_port, w->dns_port, egress ? egress : "");
     snprintf(path, sizeof(path), "%s/sandbox.yaml", w->yaml);
-    f = fopen(path, "we");
+    snprintf(new_path, sizeof(new_path), "%s.new", path);
+    f = fopen(new_path, "we");
     assert_non_null(f);
     fputs(text, f);
     fclose(f);
+    assert_int_equal(rename(new_path, path), 0);
 }
 
 static void
@@ -120,8 +124,9 @@ make_files(struct egress_world *w, const char *egress)
     write_yaml(w, egress);
     snprintf(path, sizeof(path), "%s/shared", w->dir);
     assert_int_equal(shared_create(path, &w->shared, &err), 0);
-    if (current_new(w->yaml, &w->ctx.current, &err) < 0)
+    if (current_new(w->yaml, &settings, &err) < 0)
         fail_msg("%s", err.msg);
+    w->ctx.current = settings;
     snprintf(path, sizeof(path), "%s/sandbox.db", w->dir);
     if (store_open(path, w->shared, &w->store, &err) < 0)
         fail_msg("%s: %s", err.msg, err.detail);
