@@ -100,8 +100,8 @@ may_reach(struct dial *d, const struct egress_address *a)
         note_why(d, verdict.rule);
         return false;
     }
-    if (!egress_cidrs_hold(&s->egress.permit_addresses, a) && is_ours(a)) {
-        note_why(d, "egress.permit_addresses: an address of this machine");
+    if (!egress_cidrs_find(&s->egress.permit_addresses, a) && is_ours(a)) {
+        note_why(d, "an address of this machine, not in egress.permit_addresses");
         return false;
     }
     return true;
