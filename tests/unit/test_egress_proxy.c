@@ -16,7 +16,8 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-    world_free(*state);
+    if (*state)
+        world_free(*state);
     return 0;
 }
 
