@@ -1,6 +1,7 @@
 /* Host names in one spelling: see name.h. */
 #include "backend/egress/name.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -111,7 +112,7 @@ egress_name(const char *text, char out[EGRESS_NAME_SIZE])
         len = strlen(name);
     } else if (len < sizeof(name)) {
         for (size_t i = 0; i < len; i++)
-            name[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] - 'A' + 'a') : text[i];
+            name[i] = (char)tolower((unsigned char)text[i]);
     } else {
         return -EINVAL;
     }
