@@ -307,6 +307,22 @@ doors_judge(struct proxy *p)
     HASH_ITER(hh, p->doors->all, d, next)
     if (d->clients)
         judge_clients(d, door_refusal(d));
+}
+
+/* Close the connections of containers that have ended, or changed their network. */
+static void
+look_at_rows(struct proxy *p)
+{
+    struct door *d, *next;
+
+    HASH_ITER(hh, p->doors->all, d, next)
+    {
+        enum network before = d->row.network;
+        const char *refusal = d->clients ? door_refusal(d) : NULL;
+
+        if (refusal || d->row.network != before)
+            judge_clients(d, refusal);
+    }
     p->doors->rows_ms = time_monotonic_ms() + ROWS_MS;
 }
 
@@ -332,7 +348,7 @@ doors_tick(struct proxy *p, int64_t now_ms)
         }
     }
     if (now_ms >= doors->rows_ms)
-        doors_judge(p);
+        look_at_rows(p);
     if (now_ms >= doors->scan_ms)
         scan(p);
 }
