@@ -11,6 +11,7 @@
 
 #include "backend/egress/answer.h"
 #include "backend/egress/passage.h"
+#include "backend/egress/scribe.h"
 #include "backend/id.h"
 
 enum { LINGER_MS = 1000 }; /* for the client to take the answer */
@@ -27,7 +28,7 @@ client_note(struct client *c, bool allowed, const char *rule)
     };
 
     if (c->door->known) /* else there is no owner whose entry it could be */
-        proxy_note(c->door->proxy, &attempt);
+        scribe_note(c->door->proxy->scribe, &attempt);
     c->noted = true;
 }
 
@@ -280,7 +281,7 @@ client_count(struct client *c)
 
     if (sent == 0 && received == 0)
         return;
-    ledger_carried(c->door->proxy->ledger, &c->door->row, c->host, c->port, sent, received);
+    scribe_carried(c->door->proxy->scribe, &c->door->row, c->host, c->port, sent, received);
     c->counted_sent = c->sent;
     c->counted_received = c->received;
 }

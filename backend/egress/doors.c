@@ -15,6 +15,7 @@
 #include "backend/egress/answer.h"
 #include "backend/egress/client.h"
 #include "backend/egress/egress.h"
+#include "backend/egress/scribe.h"
 #include "backend/id.h"
 #include "backend/log.h"
 #include "backend/store/store.h"
@@ -76,7 +77,7 @@ turn_away(struct door *d, int fd, int status, const char *rule)
     const struct ledger_attempt attempt = {.container = &d->row, .host = "?", .rule = rule};
 
     if (d->known)
-        proxy_note(d->proxy, &attempt);
+        scribe_note(d->proxy->scribe, &attempt);
     answer_send(fd, status, rule);
     close(fd);
 }
