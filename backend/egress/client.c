@@ -179,14 +179,15 @@ on_readable(evutil_socket_t fd, short what, void *arg)
         read_head(c);
 }
 
-void
-client_new(struct door *d, int fd)
+/* NULL without memory; @fd is closed then. */
+static struct client *
+make(struct door *d, int fd)
 {
     struct client *c = calloc(1, sizeof(*c));
 
     if (!c) {
         close(fd);
-        return;
+        return NULL;
     }
     c->door = d;
     c->fd = fd;
@@ -198,6 +199,22 @@ client_new(struct door *d, int fd)
     DL_APPEND(d->clients, c);
     d->count++;
     d->proxy->connections++;
+    return c;
+}
+
+void
+client_new(struct door *d, int fd)
+{
+    make(d, fd);
+}
+
+void
+client_turn_away(struct door *d, int fd, int status, const char *rule)
+{
+    struct client *c = make(d, fd);
+
+    if (c)
+        client_answer(c, status, rule);
 }
 
 void

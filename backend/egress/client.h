@@ -16,6 +16,9 @@
 /* Serve the connection @fd (taken), which came by @d. */
 void client_new(struct door *d, int fd);
 
+/* The same, to answer with @status and why at once. */
+void client_turn_away(struct door *d, int fd, int status, const char *rule);
+
 /* Close it. */
 void client_free(struct client *c);
 

@@ -265,5 +265,6 @@ main(void)
         cmocka_unit_test(a_slow_reader_stops_the_writer),
     };
 
+    world_isolate();
     return cmocka_run_group_tests_name("egress tunnel", tests, setup, teardown);
 }

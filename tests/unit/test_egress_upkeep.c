@@ -361,6 +361,34 @@ every_attempt_is_in_the_audit_log(void **state)
     world_start(w);
 }
 
+/* Who writes to the database for long does not keep connections waiting. */
+static void
+a_busy_database_holds_nobody_up(void **state)
+{
+    static const char id[] = "container_000000000011";
+    struct egress_world *w = *state;
+    _cleanup_(shared_unlock) pthread_mutex_t *writer = NULL;
+    int server, fd;
+
+    world_container(w, id, NETWORK_RESTRICTED);
+    assert_int_equal(shared_lock(w->shared, SHARED_LOCK_WRITER, NULL, 10000, &writer, NULL), 0);
+    for (int i = 0; i < 50; i++) {
+        ask(w, id, "GET http://h%d.elsewhere.test/ HTTP/1.0\r\n\r\n", i);
+        assert_int_equal(strncmp(w->heard, "HTTP/1.1 403 ", 13), 0);
+    }
+    fd = world_open(w, id, &server);
+    say(server, "on");
+    hear_until(w, fd, "on");
+    assert_int_equal(told_of(w, id, "h0.elsewhere.test:80", AUDIT_REFUSED).entries, 0);
+    shared_unlock(&writer);
+    for (int i = 0; told_of(w, id, "h49.elsewhere.test:80", AUDIT_REFUSED).attempts == 0; i++) {
+        assert_true(i < WORLD_PATIENCE_SECONDS * 50);
+        poll(NULL, 0, 20);
+    }
+    close(fd);
+    close(server);
+}
+
 static void
 without_its_database_nothing_passes(void **state)
 {
@@ -397,8 +425,10 @@ main(void)
         cmocka_unit_test(idle_tunnels_cost_little),
         cmocka_unit_test(connections_leave_nothing_behind),
         cmocka_unit_test(every_attempt_is_in_the_audit_log),
+        cmocka_unit_test(a_busy_database_holds_nobody_up),
         cmocka_unit_test(without_its_database_nothing_passes),
     };
 
+    world_isolate();
     return cmocka_run_group_tests_name("egress upkeep", tests, setup, teardown);
 }
