@@ -113,7 +113,7 @@ write_yaml(const struct egress_world *w, const char *egress)
     snprintf(text, sizeof(text),
              "network_policy:\n"
              "  enabled: true\n"
-             "  allowed_domains: [allowed.test, '*.wild.test', xn--bcher-kva.test, down.test, "
+             "  allowed_domains: [allowed.test, '*.wild.test', bücher.test, down.test, "
              "mixed.test,\n"
              "    private.test, loop.test, loop6.test, metadata.test, mapped.test, rebind.test,\n"
              "    missing.test, own.test, 127.9.9.9, 10.0.0.2]\n"
