@@ -405,6 +405,9 @@ without_its_database_nothing_passes(void **state)
     ask(w, RESTRICTED, REQUEST);
     assert_int_equal(strncmp(w->heard, "HTTP/1.1 503 ", 13), 0);
     assert_int_equal(access(from, F_OK), -1); /* and no empty one is made */
+    fclose(fopen(from, "we"));                /* another one in its place is none, either */
+    ask(w, RESTRICTED, REQUEST);
+    assert_int_equal(strncmp(w->heard, "HTTP/1.1 503 ", 13), 0);
     assert_int_equal(rename(to, from), 0);
     ask_until(w, RESTRICTED, "GET http://elsewhere.test/ HTTP/1.0\r\n\r\n", "403");
 }
