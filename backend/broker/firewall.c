@@ -1,0 +1,208 @@
+/*
+ * The packet filter: see firewall.h.
+ *
+ * Every packet is judged by itself, that of an open connection no less than the first: so a change
+ * takes effect for what is open, too. Only the way back asks whether there was a way out. The
+ * chains come before those of others (priority filter is where Docker's are).
+ *
+ * Packets for an address of the host, which are any address it has, go through `input`; all others
+ * through `forward`. Between two containers of the bridge there is nothing to let through: the
+ * engine is told so (enable_icc), which brings their packets here as well, and full.c isolates the
+ * bridge's ports.
+ */
+#include "backend/broker/firewall.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include <nftables/libnftables.h>
+
+#include "backend/cleanup.h"
+#include "backend/egress/address.h"
+
+CLEANUP_FN(struct nft_ctx *, nft_ctx_free)
+
+static const char *const ranges[] = {
+    "0.0.0.0/8",      "10.0.0.0/8",     "100.64.0.0/10", "127.0.0.0/8",
+    "169.254.0.0/16", "172.16.0.0/12",  "192.0.0.0/24",  "192.0.2.0/24",
+    "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24",
+    "203.0.113.0/24", "224.0.0.0/4",    "240.0.0.0/4",   NULL};
+
+static const char head[] = "table inet %s {\n"
+                           "\tset special {\n"
+                           "\t\ttype ipv4_addr\n"
+                           "\t\tflags interval\n"
+                           "\t\tauto-merge\n";
+
+static const char chains[] = "\tchain forward {\n"
+                             "\t\ttype filter hook forward priority filter - 10; policy accept;\n"
+                             "\t\tiifname $full jump outward\n"
+                             "\t\toifname $full jump inward\n"
+                             "\t}\n"
+                             "\tchain input {\n"
+                             "\t\ttype filter hook input priority filter - 10; policy accept;\n"
+                             "\t\tiifname $full jump refuse\n"
+                             "\t}\n"
+                             "\tchain postrouting {\n"
+                             "\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
+                             "\t\tiifname $full masquerade\n"
+                             "\t}\n"
+                             "\tchain refuse {\n"
+                             "\t\tmeta l4proto tcp reject with tcp reset\n"
+                             "\t\treject with icmpx admin-prohibited\n"
+                             "\t}\n";
+
+static const char open_chains[] = "\tchain outward {\n"
+                                  "\t\tmeta nfproto != ipv4 drop\n"
+                                  "\t\tfib saddr . iif oif missing drop\n"
+                                  "\t\toifname $full drop\n"
+                                  "\t\tip daddr @nameservers meta l4proto { tcp, udp } th dport 53 "
+                                  "accept\n"
+                                  "\t\tip daddr @permitted accept\n"
+                                  "\t\tip daddr @special jump refuse\n"
+                                  "\t}\n"
+                                  "\tchain inward {\n"
+                                  "\t\tmeta nfproto ipv4 ct state established,related accept\n"
+                                  "\t\tdrop\n"
+                                  "\t}\n";
+
+static const char closed_chains[] = "\tchain outward {\n"
+                                    "\t\tmeta nfproto != ipv4 drop\n"
+                                    "\t\tjump refuse\n"
+                                    "\t}\n"
+                                    "\tchain inward {\n"
+                                    "\t\tdrop\n"
+                                    "\t}\n";
+
+/* Append one more of a set's elements, the @count-th. */
+static int
+element(struct buf *out, size_t count, const char *text)
+{
+    return buf_printf(out, "%s%s", count == 0 ? "\t\telements = { " : ", ", text);
+}
+
+static int
+end_set(struct buf *out, size_t count)
+{
+    return buf_printf(out, "%s\t}\n", count == 0 ? "" : " }\n");
+}
+
+static int
+special_set(struct buf *out)
+{
+    size_t count = 0;
+    int r = 0;
+
+    for (; r == 0 && ranges[count]; count++)
+        r = element(out, count, ranges[count]);
+    return r < 0 ? r : end_set(out, count);
+}
+
+/* Those of IPv6 cannot be reached by way of the bridge, which has none. */
+static int
+permitted_set(struct buf *out, const struct strings *permitted, struct error *err)
+{
+    size_t count = 0;
+    int r = buf_printf(out, "\tset permitted {\n\t\ttype ipv4_addr\n\t\tflags interval\n"
+                            "\t\tauto-merge\n");
+
+    for (size_t i = 0; r == 0 && i < permitted->count; i++) {
+        const char *cidr = permitted->items[i];
+
+        if (!egress_cidr_valid(cidr))
+            return error_set(err, ERR_VALIDATION, "'%.64s' is no CIDR", cidr);
+        if (!strchr(cidr, ':'))
+            r = element(out, count++, cidr);
+    }
+    return r < 0 ? r : end_set(out, count);
+}
+
+static int
+nameserver_set(struct buf *out, const struct nameservers *n)
+{
+    char text[INET_ADDRSTRLEN];
+    int r = buf_printf(out, "\tset nameservers {\n\t\ttype ipv4_addr\n\t\tflags interval\n"
+                            "\t\tauto-merge\n");
+
+    for (size_t i = 0; r == 0 && i < n->count; i++) {
+        inet_ntop(AF_INET, &n->list[i], text, sizeof(text));
+        r = element(out, i, text);
+    }
+    return r < 0 ? r : end_set(out, n->count);
+}
+
+int
+firewall_text(const struct firewall *f, struct buf *out, struct error *err)
+{
+    int r;
+
+    /* To delete what is not there is an error, to add what is there is none. */
+    r = buf_printf(out, "define full = \"%s\"\nadd table inet %s\ndelete table inet %s\n",
+                   f->bridge, f->table, f->table);
+    if (r == 0)
+        r = buf_printf(out, head, f->table);
+    if (r == 0)
+        r = special_set(out);
+    if (r == 0)
+        r = permitted_set(out, f->permitted, err);
+    if (r == -EINVAL)
+        return r;
+    if (r == 0)
+        r = nameserver_set(out, &f->nameservers);
+    if (r == 0)
+        r = buf_printf(out, "%s", chains);
+    if (r == 0)
+        r = buf_printf(out, "%s", f->closed ? closed_chains : open_chains);
+    if (r == 0)
+        r = buf_printf(out, "}\n");
+    return r < 0 ? error_errno(err, -r, "firewall_text") : 0;
+}
+
+/* Run @text. *ret (may be NULL) is what it prints, the caller's. -EIO with @err not filled in where
+ * nftables refuses; what it says is in @message. */
+static int
+run(const char *text, char **ret, char *message, size_t size)
+{
+    _cleanup_(nft_ctx_freep) struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
+
+    snprintf(message, size, "out of memory");
+    if (!nft || nft_ctx_buffer_output(nft) != 0 || nft_ctx_buffer_error(nft) != 0)
+        return -EIO;
+    nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_STATELESS);
+    if (nft_run_cmd_from_buffer(nft, text) != 0) {
+        snprintf(message, size, "%s", nft_ctx_get_error_buffer(nft));
+        return -EIO;
+    }
+    if (!ret)
+        return 0;
+    *ret = strdup(nft_ctx_get_output_buffer(nft));
+    return *ret ? 0 : -EIO;
+}
+
+int
+firewall_apply(const struct firewall *f, char **ret, struct error *err)
+{
+    _cleanup_(buf_done) struct buf text;
+    char message[256];
+    int r;
+
+    buf_init(&text, FIREWALL_TEXT_MAX);
+    r = firewall_text(f, &text, err);
+    if (r < 0)
+        return r;
+    if (run(text.data, NULL, message, sizeof(message)) < 0)
+        return error_set_detail(err, ERR_INTERNAL, message, "nftables refuses the packet filter");
+    return firewall_list(f, ret, err);
+}
+
+int
+firewall_list(const struct firewall *f, char **ret, struct error *err)
+{
+    char command[FIREWALL_TABLE_SIZE + 32], message[256];
+
+    snprintf(command, sizeof(command), "list table inet %s", f->table);
+    if (run(command, ret, message, sizeof(message)) < 0)
+        return error_set_detail(err, ERR_NOT_FOUND, message, "the packet filter is not there");
+    return 0;
+}

@@ -1,0 +1,24 @@
+/* The nameservers that containers with a network ask. */
+#ifndef BACKEND_BROKER_NAMESERVERS_H
+#define BACKEND_BROKER_NAMESERVERS_H
+
+#include <netinet/in.h>
+
+#include "backend/schema.h"
+
+enum { NAMESERVERS_MAX = 3 }; /* as many as resolvers look at */
+
+struct nameservers {
+    struct in_addr list[NAMESERVERS_MAX];
+    size_t count;
+};
+
+/*
+ * Those of @configured (egress.nameservers), or, where it is empty, of the file @path in the form
+ * of resolv.conf(5): IPv4 addresses that are not the loopback's or 0.0.0.0, on port 53. The
+ * loopback's would be the container's own; those on other ports cannot be named in a container. A
+ * file that cannot be read has none.
+ */
+struct nameservers nameservers_find(const struct strings *configured, const char *path);
+
+#endif
