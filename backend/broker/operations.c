@@ -279,8 +279,11 @@ broker_boot(struct broker *b, struct docker *d, const char *id, struct error *er
 
     broker_name(b, id, PART_MAIN, name);
     r = docker_container_start(d, name, err);
-    if (r == 0) /* before any command runs in it */
-        r = full_isolate(b->full, err);
+    if (r < 0)
+        return r;
+    r = full_isolate(b->full, err); /* before any command runs in it */
+    if (r < 0)
+        docker_container_kill(d, name, NULL);
     return r < 0 ? r : wait_for_guest(b, id, err);
 }
 
