@@ -70,8 +70,10 @@ bridge_isolate(const char *name, struct error *err)
 
     snprintf(path, sizeof(path), "/sys/class/net/%.15s/brif", name);
     ports = opendir(path);
-    if (!ports)
-        return errno == ENOENT ? 0 : error_errno(err, errno, path);
+    if (!ports) {
+        r = errno;
+        return bridge_exists(name) ? error_errno(err, r, path) : 0;
+    }
     while (r == 0 && (entry = readdir(ports)))
         if (entry->d_name[0] != '.')
             r = isolate(dirfd(ports), entry->d_name, err);
