@@ -35,7 +35,12 @@ static const char head[] = "table inet %s {\n"
                            "\t\tflags interval\n"
                            "\t\tauto-merge\n";
 
-static const char chains[] = "\tchain forward {\n"
+static const char chains[] = "\tset connections {\n"
+                             "\t\ttype ipv4_addr\n"
+                             "\t\tsize 65535\n"
+                             "\t\tflags dynamic\n"
+                             "\t}\n"
+                             "\tchain forward {\n"
                              "\t\ttype filter hook forward priority filter - 10; policy accept;\n"
                              "\t\tiifname $full jump outward\n"
                              "\t\toifname $full jump inward\n"
@@ -53,19 +58,23 @@ static const char chains[] = "\tchain forward {\n"
                              "\t\treject with icmpx admin-prohibited\n"
                              "\t}\n";
 
-static const char open_chains[] = "\tchain outward {\n"
-                                  "\t\tmeta nfproto != ipv4 drop\n"
-                                  "\t\tfib saddr . iif oif missing drop\n"
-                                  "\t\toifname $full drop\n"
-                                  "\t\tip daddr @nameservers meta l4proto { tcp, udp } th dport 53 "
-                                  "accept\n"
-                                  "\t\tip daddr @permitted accept\n"
-                                  "\t\tip daddr @special jump refuse\n"
-                                  "\t}\n"
-                                  "\tchain inward {\n"
-                                  "\t\tmeta nfproto ipv4 ct state established,related accept\n"
-                                  "\t\tdrop\n"
-                                  "\t}\n";
+/* The count is of each container: the kernel's table of connections is everybody's. */
+static const char open_chains[] =
+    "\tchain outward {\n"
+    "\t\tmeta nfproto != ipv4 drop\n"
+    "\t\tfib saddr . iif oif missing drop\n"
+    "\t\toifname $full drop\n"
+    "\t\tct state new add @connections { ip saddr ct count over 1024 } "
+    "drop\n"
+    "\t\tip daddr @nameservers meta l4proto { tcp, udp } th dport 53 "
+    "accept\n"
+    "\t\tip daddr @permitted accept\n"
+    "\t\tip daddr @special jump refuse\n"
+    "\t}\n"
+    "\tchain inward {\n"
+    "\t\tmeta nfproto ipv4 ct state established,related accept\n"
+    "\t\tdrop\n"
+    "\t}\n";
 
 static const char closed_chains[] = "\tchain outward {\n"
                                     "\t\tmeta nfproto != ipv4 drop\n"
@@ -159,25 +168,26 @@ firewall_text(const struct firewall *f, struct buf *out, struct error *err)
     return r < 0 ? error_errno(err, -r, "firewall_text") : 0;
 }
 
-/* Run @text. *ret (may be NULL) is what it prints, the caller's. -EIO with @err not filled in where
- * nftables refuses; what it says is in @message. */
+/*
+ * Run @text, and append what it prints to @out (may be NULL). @flags are nftables' for output. -EIO
+ * with @err not filled in where it refuses; what it says is in @message.
+ */
 static int
-run(const char *text, char **ret, char *message, size_t size)
+run(const char *text, unsigned flags, struct buf *out, char *message, size_t size)
 {
     _cleanup_(nft_ctx_freep) struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
+    const char *printed;
 
     snprintf(message, size, "out of memory");
     if (!nft || nft_ctx_buffer_output(nft) != 0 || nft_ctx_buffer_error(nft) != 0)
         return -EIO;
-    nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_STATELESS);
+    nft_ctx_output_set_flags(nft, flags);
     if (nft_run_cmd_from_buffer(nft, text) != 0) {
         snprintf(message, size, "%s", nft_ctx_get_error_buffer(nft));
         return -EIO;
     }
-    if (!ret)
-        return 0;
-    *ret = strdup(nft_ctx_get_output_buffer(nft));
-    return *ret ? 0 : -EIO;
+    printed = nft_ctx_get_output_buffer(nft);
+    return out && buf_append(out, printed, strlen(printed)) < 0 ? -EIO : 0;
 }
 
 int
@@ -191,7 +201,7 @@ firewall_apply(const struct firewall *f, char **ret, struct error *err)
     r = firewall_text(f, &text, err);
     if (r < 0)
         return r;
-    if (run(text.data, NULL, message, sizeof(message)) < 0)
+    if (run(text.data, 0, NULL, message, sizeof(message)) < 0)
         return error_set_detail(err, ERR_INTERNAL, message, "nftables refuses the packet filter");
     return firewall_list(f, ret, err);
 }
@@ -199,10 +209,26 @@ firewall_apply(const struct firewall *f, char **ret, struct error *err)
 int
 firewall_list(const struct firewall *f, char **ret, struct error *err)
 {
+    /* Without elements, and then those of each set, but of the one that the kernel fills. */
+    static const struct {
+        const char *kind, *name;
+        unsigned flags;
+    } parts[] = {
+        {"table", "", NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_TERSE},
+        {"set", "special", NFT_CTX_OUTPUT_STATELESS},
+        {"set", "permitted", NFT_CTX_OUTPUT_STATELESS},
+        {"set", "nameservers", NFT_CTX_OUTPUT_STATELESS},
+    };
     char command[FIREWALL_TABLE_SIZE + 32], message[256];
+    _cleanup_(buf_done) struct buf out;
 
-    snprintf(command, sizeof(command), "list table inet %s", f->table);
-    if (run(command, ret, message, sizeof(message)) < 0)
-        return error_set_detail(err, ERR_NOT_FOUND, message, "the packet filter is not there");
+    buf_init(&out, FIREWALL_TEXT_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        snprintf(command, sizeof(command), "list %s inet %s %s", parts[i].kind, f->table,
+                 parts[i].name);
+        if (run(command, parts[i].flags, &out, message, sizeof(message)) < 0)
+            return error_set_detail(err, ERR_NOT_FOUND, message, "the packet filter is not there");
+    }
+    *ret = buf_take(&out);
     return 0;
 }

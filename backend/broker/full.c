@@ -333,7 +333,17 @@ full_offer(struct full *f, struct docker *d, struct full_place *ret, struct erro
 }
 
 int
-full_isolate(struct full *f, struct error *err)
+full_secure(struct full *f, struct error *err)
 {
+    bool filtered;
+
+    if (!bridge_exists(f->filter.bridge))
+        return 0;
+    pthread_mutex_lock(&f->lock);
+    filtered = f->listed != NULL;
+    pthread_mutex_unlock(&f->lock);
+    if (!filtered)
+        return error_set(err, ERR_DOCKER,
+                         "network Full has no packet filter at the moment; try again");
     return bridge_isolate(f->filter.bridge, err);
 }

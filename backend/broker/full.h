@@ -50,9 +50,11 @@ enum full_state full_state(struct full *f);
 int full_offer(struct full *f, struct docker *d, struct full_place *ret, struct error *err);
 
 /*
- * Keep the containers on the bridge apart from each other, those of a container that was just
- * started included: on the link layer, whatever packet filters say. Errors: ERR_INTERNAL.
+ * Make sure of a container of tier Full that was just started, before any command runs in it: the
+ * filter is in place, and its port is isolated from the others' on the bridge, on the link layer,
+ * whatever packet filters say. One without a bridge needs neither. Errors: ERR_DOCKER (no filter at
+ * the moment), ERR_INTERNAL.
  */
-int full_isolate(struct full *f, struct error *err);
+int full_secure(struct full *f, struct error *err);
 
 #endif

@@ -272,19 +272,19 @@ wait_for_guest(struct broker *b, const char *id, struct error *err)
 }
 
 int
-broker_boot(struct broker *b, struct docker *d, const char *id, struct error *err)
+broker_boot(struct broker *b, struct docker *d, const struct engine_spec *spec, struct error *err)
 {
     char name[BROKER_NAME_SIZE];
     int r;
 
-    broker_name(b, id, PART_MAIN, name);
+    broker_name(b, spec->id, PART_MAIN, name);
     r = docker_container_start(d, name, err);
-    if (r < 0)
-        return r;
-    r = full_isolate(b->full, err); /* before any command runs in it */
-    if (r < 0)
-        docker_container_kill(d, name, NULL);
-    return r < 0 ? r : wait_for_guest(b, id, err);
+    if (r == 0 && spec->network == NETWORK_FULL) {
+        r = full_secure(b->full, err);
+        if (r < 0)
+            docker_container_kill(d, name, NULL);
+    }
+    return r < 0 ? r : wait_for_guest(b, spec->id, err);
 }
 
 int
@@ -292,7 +292,7 @@ broker_run(struct broker *b, struct docker *d, const struct engine_spec *spec, s
 {
     int r = workspace_attach(b->state_fd, b->context->state_dir, spec, err);
 
-    return r < 0 ? r : broker_boot(b, d, spec->id, err);
+    return r < 0 ? r : broker_boot(b, d, spec, err);
 }
 
 int

@@ -17,6 +17,11 @@
 #include "backend/cleanup.h"
 
 #define COMMON                                                                                     \
+    "\tset connections {\n"                                                                        \
+    "\t\ttype ipv4_addr\n"                                                                         \
+    "\t\tsize 65535\n"                                                                             \
+    "\t\tflags dynamic\n"                                                                          \
+    "\t}\n"                                                                                        \
     "\tchain forward {\n"                                                                          \
     "\t\ttype filter hook forward priority filter - 10; policy accept;\n"                          \
     "\t\tiifname $full jump outward\n"                                                             \
@@ -40,6 +45,7 @@ static const char open_end[] =
            "\t\tmeta nfproto != ipv4 drop\n"
            "\t\tfib saddr . iif oif missing drop\n"
            "\t\toifname $full drop\n"
+           "\t\tct state new add @connections { ip saddr ct count over 1024 } drop\n"
            "\t\tip daddr @nameservers meta l4proto { tcp, udp } th dport 53 accept\n"
            "\t\tip daddr @permitted accept\n"
            "\t\tip daddr @special jump refuse\n"
@@ -137,7 +143,7 @@ a_closed_one_lets_nothing_through(void **state)
     f.closed = true;
     text = text_of(&f);
     assert_ends(text, closed_end);
-    assert_int_equal(strlen(strstr(text, "\tchain forward")), strlen(closed_end));
+    assert_int_equal(strlen(strstr(text, "\tset connections")), strlen(closed_end));
     assert_null(strstr(text, "accept\n"));
 }
 
