@@ -23,12 +23,6 @@
 
 CLEANUP_FN(struct nft_ctx *, nft_ctx_free)
 
-static const char *const ranges[] = {
-    "0.0.0.0/8",      "10.0.0.0/8",     "100.64.0.0/10", "127.0.0.0/8",
-    "169.254.0.0/16", "172.16.0.0/12",  "192.0.0.0/24",  "192.0.2.0/24",
-    "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24",
-    "203.0.113.0/24", "224.0.0.0/4",    "240.0.0.0/4",   NULL};
-
 static const char head[] = "table inet %s {\n"
                            "\tset special {\n"
                            "\t\ttype ipv4_addr\n"
@@ -100,11 +94,12 @@ end_set(struct buf *out, size_t count)
 static int
 special_set(struct buf *out)
 {
+    char range[EGRESS_CIDR_SIZE];
     size_t count = 0;
     int r = 0;
 
-    for (; r == 0 && ranges[count]; count++)
-        r = element(out, count, ranges[count]);
+    for (; r == 0 && egress_special_ipv4(count, range); count++)
+        r = element(out, count, range);
     return r < 0 ? r : end_set(out, count);
 }
 

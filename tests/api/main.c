@@ -51,6 +51,7 @@ static const struct {
     {"background", suite_background},
     {"kill", suite_kill},
     {"full", suite_full},
+    {"full-changes", suite_full_changes},
     {"processes", suite_processes},
     {"snapshot-crashes", suite_snapshot_crashes},
     {"engine", suite_engine},
