@@ -74,7 +74,8 @@ bridge_isolate(const char *name, struct error *err)
         r = errno;
         return bridge_exists(name) ? error_errno(err, r, path) : 0;
     }
-    while (r == 0 && (entry = readdir(ports)))
+    while (r == 0 &&
+           (entry = readdir(ports))) /* NOLINT(concurrency-mt-unsafe): a stream of our own */
         if (entry->d_name[0] != '.')
             r = isolate(dirfd(ports), entry->d_name, err);
     return r;

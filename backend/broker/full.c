@@ -153,7 +153,7 @@ keep(struct full *f, struct settings *s, bool readable, bool check)
         return;
     }
     n = nameservers_find(&s->egress.nameservers, RESOLV_CONF);
-    changed = changed || memcmp(&n, &f->filter.nameservers, sizeof(n)) != 0;
+    changed = changed || !nameservers_same(&n, &f->filter.nameservers);
     if (changed || !f->listed || was_changed(f)) {
         if (apply(f, s, closed, &n, &err) < 0) {
             shut(f, &err);

@@ -63,3 +63,12 @@ nameservers_find(const struct strings *configured, const char *path)
         add_line(&n, line);
     return n;
 }
+
+bool
+nameservers_same(const struct nameservers *a, const struct nameservers *b)
+{
+    for (size_t i = 0; i < a->count && i < b->count; i++)
+        if (a->list[i].s_addr != b->list[i].s_addr)
+            return false;
+    return a->count == b->count;
+}

@@ -2,6 +2,7 @@
 #ifndef BACKEND_BROKER_NAMESERVERS_H
 #define BACKEND_BROKER_NAMESERVERS_H
 
+#include <stdbool.h>
 #include <netinet/in.h>
 
 #include "backend/schema.h"
@@ -20,5 +21,8 @@ struct nameservers {
  * file that cannot be read has none.
  */
 struct nameservers nameservers_find(const struct strings *configured, const char *path);
+
+/* Whether both are the same, in the same order. */
+bool nameservers_same(const struct nameservers *a, const struct nameservers *b);
 
 #endif
