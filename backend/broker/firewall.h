@@ -39,4 +39,11 @@ int firewall_apply(const struct firewall *f, char **ret, struct error *err);
 /* The table as the kernel has it, the caller's. Errors: ERR_NOT_FOUND, ERR_INTERNAL. */
 int firewall_list(const struct firewall *f, char **ret, struct error *err);
 
+/*
+ * Refuse 127.0.0.11 in the network namespace of process @pid, PID 1 of a container: the engine's
+ * own nameserver is there, and tells any container on a network the names of all others on it.
+ * Errors: ERR_INTERNAL (also if the process is gone, or has the namespace of this machine).
+ */
+int firewall_silence(int pid, struct error *err);
+
 #endif

@@ -21,8 +21,6 @@ enum {
 };
 
 #define RESOLV_CONF "/etc/resolv.conf"
-/* Asked by containers where there is no nameserver for them: reserved (RFC 1112, 4), so nobody. */
-#define NOBODY "240.0.0.1"
 
 const char *const full_state_names[] = {
     [FULL_NONE] = "none", [FULL_PROXY] = "proxy", [FULL_BRIDGE] = "bridge"};
@@ -30,12 +28,13 @@ const char *const full_state_names[] = {
 /* Lifetime: process. */
 struct full {
     const struct service_context *context;
-    pthread_mutex_t lock;      /* over all below */
-    struct firewall filter;    /* as last put into the kernel */
-    struct settings *settings; /* that it was made for: a reference; NULL before */
-    char *listed;              /* what the kernel shows of it; NULL: it is to be put there */
-    bool refused;              /* the engine would not make the network */
-    char trouble[192];         /* why containers get no network; "": they do */
+    pthread_mutex_t lock;             /* over all below */
+    struct firewall filter;           /* as last put into the kernel */
+    struct settings *settings;        /* that it was made for: a reference; NULL before */
+    char *listed;                     /* what the kernel shows of it; NULL: it is to be put there */
+    bool refused;                     /* the engine would not make the network */
+    char resolv_conf[FULL_PATH_SIZE]; /* the path of the one that containers get */
+    char trouble[192];                /* why containers get no network; "": they do */
 };
 
 struct full *
@@ -50,6 +49,7 @@ full_new(const struct service_context *ctx)
     snprintf(f->filter.table, sizeof(f->filter.table), "sandboxd_%s", ctx->instance);
     /* As much of the id as an interface's name has room for. */
     snprintf(f->filter.bridge, sizeof(f->filter.bridge), "sbx%.12s", ctx->instance);
+    snprintf(f->resolv_conf, sizeof(f->resolv_conf), "%s/run/resolv.conf", ctx->state_dir);
     snprintf(f->trouble, sizeof(f->trouble), "the broker is not root");
     return f;
 }
@@ -155,7 +155,7 @@ keep(struct full *f, struct settings *s, bool readable, bool check)
     n = nameservers_find(&s->egress.nameservers, RESOLV_CONF);
     changed = changed || !nameservers_same(&n, &f->filter.nameservers);
     if (changed || !f->listed || was_changed(f)) {
-        if (apply(f, s, closed, &n, &err) < 0) {
+        if (nameservers_write(&n, f->resolv_conf, &err) < 0 || apply(f, s, closed, &n, &err) < 0) {
             shut(f, &err);
             return;
         }
@@ -291,7 +291,7 @@ set_dns(struct full *f, struct full_place *ret)
         inet_ntop(AF_INET, &n.list[i], ret->addresses[i], sizeof(ret->addresses[i]));
         ret->dns[i] = ret->addresses[i];
     }
-    ret->dns[n.count] = n.count == 0 ? NOBODY : NULL;
+    ret->dns[n.count] = n.count == 0 ? NAMESERVERS_NOBODY : NULL;
 }
 
 static void
@@ -328,14 +328,16 @@ full_offer(struct full *f, struct docker *d, struct full_place *ret, struct erro
         return 0;
     }
     snprintf(ret->network, sizeof(ret->network), "%s", name);
+    snprintf(ret->resolv_conf, sizeof(ret->resolv_conf), "%s", f->resolv_conf);
     set_dns(f, ret);
     return 0;
 }
 
 int
-full_secure(struct full *f, struct error *err)
+full_secure(struct full *f, int pid, struct error *err)
 {
     bool filtered;
+    int r;
 
     if (!bridge_exists(f->filter.bridge))
         return 0;
@@ -345,5 +347,6 @@ full_secure(struct full *f, struct error *err)
     if (!filtered)
         return error_set(err, ERR_DOCKER,
                          "network Full has no packet filter at the moment; try again");
-    return bridge_isolate(f->filter.bridge, err);
+    r = bridge_isolate(f->filter.bridge, err);
+    return r < 0 ? r : firewall_silence(pid, err);
 }

@@ -13,6 +13,8 @@
 #include "backend/broker/nameservers.h"
 #include "backend/docker/docker.h"
 
+enum { FULL_PATH_SIZE = 4096 };
+
 struct full;
 
 /* What it gives its containers; the names are engine_info's. */
@@ -29,6 +31,7 @@ struct full_place {
     char network[64]; /* of the engine; "": none */
     char addresses[NAMESERVERS_MAX][INET_ADDRSTRLEN];
     const char *dns[NAMESERVERS_MAX + 1]; /* into addresses; NULL-terminated, not empty */
+    char resolv_conf[FULL_PATH_SIZE];     /* the file to be its /etc/resolv.conf */
 };
 
 /* One that is not started: FULL_NONE. @ctx is borrowed. NULL on ENOMEM. */
@@ -51,10 +54,11 @@ int full_offer(struct full *f, struct docker *d, struct full_place *ret, struct 
 
 /*
  * Make sure of a container of tier Full that was just started, before any command runs in it: the
- * filter is in place, and its port is isolated from the others' on the bridge, on the link layer,
- * whatever packet filters say. One without a bridge needs neither. Errors: ERR_DOCKER (no filter at
- * the moment), ERR_INTERNAL.
+ * filter is in place; its port is isolated from the others' on the bridge, on the link layer,
+ * whatever packet filters say; and the engine does not tell it of others. One without a bridge
+ * needs none of it. @pid is its PID 1's. Errors: ERR_DOCKER (no filter at the moment),
+ * ERR_INTERNAL.
  */
-int full_secure(struct full *f, struct error *err);
+int full_secure(struct full *f, int pid, struct error *err);
 
 #endif

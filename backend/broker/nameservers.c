@@ -2,8 +2,11 @@
 #include "backend/broker/nameservers.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "backend/cleanup.h"
 
@@ -62,6 +65,27 @@ nameservers_find(const struct strings *configured, const char *path)
     while (file && fgets(line, sizeof(line), file))
         add_line(&n, line);
     return n;
+}
+
+int
+nameservers_write(const struct nameservers *n, const char *path, struct error *err)
+{
+    char text[NAMESERVERS_MAX * LINE_SIZE] = "nameserver " NAMESERVERS_NOBODY "\n";
+    char address[INET_ADDRSTRLEN];
+    _cleanup_(closep) int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    size_t len = 0;
+
+    if (fd < 0)
+        return error_errno(err, errno, path);
+    for (size_t i = 0; i < n->count; i++) {
+        inet_ntop(AF_INET, &n->list[i], address, sizeof(address));
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "nameserver %s\n", address);
+    }
+    len = strlen(text);
+    if (fchmod(fd, 0644) < 0 || pwrite(fd, text, len, 0) != (ssize_t)len ||
+        ftruncate(fd, (off_t)len) < 0)
+        return error_errno(err, errno, path);
+    return 0;
 }
 
 bool

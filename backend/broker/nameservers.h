@@ -5,7 +5,11 @@
 #include <stdbool.h>
 #include <netinet/in.h>
 
+#include "backend/error.h"
 #include "backend/schema.h"
+
+/* Asked where there is no nameserver: reserved (RFC 1112, 4), so nobody's address. */
+#define NAMESERVERS_NOBODY "240.0.0.1"
 
 enum { NAMESERVERS_MAX = 3 }; /* as many as resolvers look at */
 
@@ -21,6 +25,12 @@ struct nameservers {
  * file that cannot be read has none.
  */
 struct nameservers nameservers_find(const struct strings *configured, const char *path);
+
+/*
+ * Write them to the file @path as resolv.conf(5) has it; where there are none, one that nobody is.
+ * It is overwritten in place, for containers have it mounted. Errors: ERR_INTERNAL.
+ */
+int nameservers_write(const struct nameservers *n, const char *path, struct error *err);
 
 /* Whether both are the same, in the same order. */
 bool nameservers_same(const struct nameservers *a, const struct nameservers *b);

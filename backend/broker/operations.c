@@ -175,8 +175,10 @@ broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
     struct docker_info info = {0};
     struct full_place place = {.network = ""};
     char name[BROKER_NAME_SIZE], uid[24];
+    char resolv_conf[sizeof(place.resolv_conf) + 32];
     char guest[PATH_SIZE + 32], run[PATH_SIZE + 64], slot[PATH_SIZE + 64];
-    const char *binds[] = {guest, run, workspace ? slot : NULL, NULL};
+    const char *binds[] = {guest, run, NULL, NULL, NULL};
+    size_t count = 2;
     const char *entrypoint[] = {"/.sandbox/guest", "/.sandbox/run", uid, uid,
                                 "/home/sandbox",   "/workspace",    NULL};
     json_auto_t *labels =
@@ -207,12 +209,17 @@ broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
     create.gpu_runtime = info.gpu_runtime;
     create.disk_mb = info.storage_opt_size ? spec->limits.disk_mb : 0;
     create.cgroup_v1 = strcmp(info.cgroup_version, "1") == 0;
+    if (workspace)
+        binds[count++] = slot;
+    if (place.network[0])
+        binds[count++] = resolv_conf;
     broker_name(b, spec->id, part, name);
     snprintf(uid, sizeof(uid), "%lld", (long long)spec->uid);
     snprintf(guest, sizeof(guest), "%s:/.sandbox/guest:ro", b->context->guest_binary);
     snprintf(run, sizeof(run), "%s/guests/%s:/.sandbox/run", state, spec->id);
     snprintf(slot, sizeof(slot), "%s/slots/%s:/workspace:rslave%s", state, spec->id,
              spec->workspace_access == ACCESS_RO ? ",ro" : "");
+    snprintf(resolv_conf, sizeof(resolv_conf), "%s:/etc/resolv.conf:ro", place.resolv_conf);
     r = docker_container_create(d, &create, ignored, err);
     if (r == -ENOENT && err) {
         error_clear(err);
@@ -271,6 +278,17 @@ wait_for_guest(struct broker *b, const char *id, struct error *err)
     }
 }
 
+/* Have a container of network Full that was just started be as it has to be. */
+static int
+secure(struct broker *b, struct docker *d, const char *name, struct error *err)
+{
+    struct docker_container c = {0};
+    int r = docker_container_inspect(d, name, false, &c, err);
+
+    docker_container_done(&c);
+    return r < 0 ? r : full_secure(b->full, c.pid, err);
+}
+
 int
 broker_boot(struct broker *b, struct docker *d, const struct engine_spec *spec, struct error *err)
 {
@@ -280,7 +298,7 @@ broker_boot(struct broker *b, struct docker *d, const struct engine_spec *spec, 
     broker_name(b, spec->id, PART_MAIN, name);
     r = docker_container_start(d, name, err);
     if (r == 0 && spec->network == NETWORK_FULL) {
-        r = full_secure(b->full, err);
+        r = secure(b, d, name, err);
         if (r < 0)
             docker_container_kill(d, name, NULL);
     }

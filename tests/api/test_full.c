@@ -136,6 +136,28 @@ another_container_is_out_of_reach(void **state)
     full_permit("198.51.100.80", "elements = { 198.51.100.80 }");
 }
 
+/* Names and addresses of other containers, from the engine's own nameserver. */
+static void
+another_container_is_not_heard_of(void **state)
+{
+    _cleanup_(freep) char *address = listen_in(ADMIN, "1");
+    char command[FULL_SCRIPT_SIZE];
+    struct reply r = full_run(ALICE, "1", "cat /etc/resolv.conf");
+
+    (void)state;
+    assert_string_equal(text_at(&r, "stdout"), "nameserver 198.51.100.53\n");
+    reply_done(&r);
+    snprintf(command, sizeof(command),
+             "nslookup %s; nslookup %s 127.0.0.11;"
+             " for p in $(awk '/0B00007F/ { split($2, a, \":\"); print a[2] }' /proc/net/udp);"
+             " do nslookup -port=$((0x$p)) %s 127.0.0.11; done",
+             address, address, address);
+    r = full_run(ALICE, "1", command);
+    assert_null(strstr(text_at(&r, "stdout"), "container_"));
+    assert_non_null(strstr(text_at(&r, "stdout"), "NXDOMAIN")); /* the internet's */
+    reply_done(&r);
+}
+
 /* The container's first process, as the host numbers it. */
 static long long
 pid_of_box(void)
@@ -273,6 +295,7 @@ suite_full(void)
         cmocka_unit_test(special_addresses_are_refused_however_they_are_spelled),
         cmocka_unit_test(the_host_is_out_of_reach),
         cmocka_unit_test(another_container_is_out_of_reach),
+        cmocka_unit_test(another_container_is_not_heard_of),
         cmocka_unit_test(a_source_that_is_made_up_is_dropped),
         cmocka_unit_test(connections_of_a_container_are_limited),
         cmocka_unit_test(a_container_without_a_bridge_has_no_network), /* removes the others */

@@ -6,10 +6,13 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "backend/broker/bridge.h"
@@ -245,6 +248,29 @@ nameservers_are_else_those_of_resolv_conf(void **state)
     assert_nameservers(&n, "");
 }
 
+static void
+nameservers_are_written_in_place(void **state)
+{
+    struct nameservers n = usual().nameservers, none = {0};
+    char path[] = "/tmp/test-firewall.XXXXXX", text[128] = "";
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(nameservers_write(&n, path, NULL), 0);
+    assert_true(pread(fd, text, sizeof(text) - 1, 0) > 0);
+    assert_string_equal(text, "nameserver 192.0.2.53\nnameserver 198.51.100.53\n");
+    assert_int_equal(nameservers_write(&none, path, NULL), 0);
+    memset(text, 0, sizeof(text));
+    assert_true(pread(fd, text, sizeof(text) - 1, 0) > 0);
+    assert_string_equal(text, "nameserver 240.0.0.1\n");
+    close(fd);
+    unlink(path);
+    assert_int_equal(nameservers_write(&n, "/nonexistent/resolv.conf", NULL), -EIO);
+    assert_true(nameservers_same(&n, &n));
+    assert_false(nameservers_same(&n, &none));
+}
+
 /* Whether the tests that follow have a network namespace for themselves. */
 static bool alone;
 
@@ -301,6 +327,40 @@ a_filter_that_the_kernel_refuses_leaves_the_old_one(void **state)
     assert_string_equal(now, put);
 }
 
+/* The engine's nameserver is refused to a container, and to nobody else. */
+static void
+a_container_does_not_hear_of_others(void **state)
+{
+    struct error err = {0};
+    int ready[2], status = 0;
+    char command[160], byte;
+    pid_t pid;
+
+    (void)state;
+    need_namespace();
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    pid = fork();
+    if (pid == 0) {
+        if (unshare(CLONE_NEWNET) < 0 || write(ready[1], "x", 1) != 1)
+            _exit(1);
+        pause();
+        _exit(1);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(firewall_silence(pid, NULL), 0);
+    assert_int_equal(firewall_silence(pid, NULL), 0); /* again, after a restart */
+    snprintf(command, sizeof(command),
+             "nsenter --net=/proc/%d/ns/net nft list ruleset | grep -q '127.0.0.11 reject'", pid);
+    assert_int_equal(shell(command), 0);
+    assert_int_not_equal(shell("nft list ruleset | grep -q '127.0.0.11 reject'"), 0);
+    assert_int_equal(firewall_silence(getpid(), &err), -EIO); /* this machine's own */
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(firewall_silence(pid, NULL), -EIO);
+    close(ready[0]);
+    close(ready[1]);
+}
+
 static void
 a_bridge_is_taken_up_and_down_and_its_ports_apart(void **state)
 {
@@ -332,8 +392,10 @@ main(void)
         cmocka_unit_test(what_is_no_cidr_never_gets_into_the_text),
         cmocka_unit_test(nameservers_are_the_configured_ones_that_a_container_can_ask),
         cmocka_unit_test(nameservers_are_else_those_of_resolv_conf),
+        cmocka_unit_test(nameservers_are_written_in_place),
         cmocka_unit_test(the_kernel_takes_it_and_shows_what_becomes_of_it),
         cmocka_unit_test(a_filter_that_the_kernel_refuses_leaves_the_old_one),
+        cmocka_unit_test(a_container_does_not_hear_of_others),
         cmocka_unit_test(a_bridge_is_taken_up_and_down_and_its_ports_apart),
     };
 
