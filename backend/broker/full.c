@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -28,12 +27,12 @@ const char *const full_state_names[] = {
 /* Lifetime: process. */
 struct full {
     const struct service_context *context;
+    char resolv_conf[FULL_PATH_SIZE]; /* the path of the one that containers get */
     pthread_mutex_t lock;             /* over all below */
     struct firewall filter;           /* as last put into the kernel */
     struct settings *settings;        /* that it was made for: a reference; NULL before */
     char *listed;                     /* what the kernel shows of it; NULL: it is to be put there */
     bool refused;                     /* the engine would not make the network */
-    char resolv_conf[FULL_PATH_SIZE]; /* the path of the one that containers get */
     char trouble[192];                /* why containers get no network; "": they do */
 };
 
@@ -178,10 +177,10 @@ look(struct full *f, struct backend *b, bool check)
     struct error err = {0};
     bool readable = backend_begin(b, &err) == 0;
 
-    if (!readable)
+    pthread_mutex_lock(&f->lock);
+    if (!readable && !f->filter.closed)
         log_error("the settings cannot be read, so network Full is closed: %s (%s)", err.msg,
                   err.detail);
-    pthread_mutex_lock(&f->lock);
     keep(f, b->settings, readable, check);
     pthread_mutex_unlock(&f->lock);
     backend_end(b);
@@ -197,7 +196,7 @@ keeper_main(void *arg)
 {
     struct keeper *k = arg;
 
-    /* Neither the store nor nftables can be waited for together with the settings of others. */
+    /* Others raise the settings' number in shared memory, and wake nobody. */
     for (unsigned looks = 1;; looks++) {
         poll(NULL, 0, LOOK_MS);
         look(k->full, k->backend, looks % LOOKS_A_CHECK == 0);
