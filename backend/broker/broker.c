@@ -154,7 +154,9 @@ broker_main(struct service_context *ctx, int listen_fd)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     json_object_seed(0);
-    if (broker_init(&broker, ctx, &err) < 0 || start_threads(&broker, listen_fd, &err) < 0) {
+    if (broker_init(&broker, ctx, &err) < 0 ||
+        (ctx->privileged && full_start(broker.full, &err) < 0) ||
+        start_threads(&broker, listen_fd, &err) < 0) {
         log_error("broker: %s (%s)", err.msg, err.detail);
         return EXIT_FAILURE;
     }

@@ -35,8 +35,10 @@ int broker_make(struct broker *b, struct docker *d, const struct engine_spec *sp
 int broker_run(struct broker *b, struct docker *d, const struct engine_spec *spec,
                struct error *err);
 
-/* Start the main part, and wait for its guest. */
-int broker_boot(struct broker *b, struct docker *d, const char *id, struct error *err);
+/* Start the main part, and wait for its guest. One of network Full is killed unless it is secured.
+ */
+int broker_boot(struct broker *b, struct docker *d, const struct engine_spec *spec,
+                struct error *err);
 
 /* Whether the container was born in the pool. */
 bool broker_is_pooled(const struct docker_container *c);

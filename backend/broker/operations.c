@@ -32,7 +32,8 @@ broker_init(struct broker *b, const struct service_context *context, struct erro
     snprintf(b->label, sizeof(b->label), "sandbox.instance=%s", context->instance);
     b->usage = usage_new(b->label, BROKER_LABEL_ID);
     b->turns = turns_new();
-    return b->usage && b->turns ? 0 : error_errno(err, ENOMEM, "broker");
+    b->full = full_new(context);
+    return b->usage && b->turns && b->full ? 0 : error_errno(err, ENOMEM, "broker");
 }
 
 void
@@ -51,10 +52,11 @@ broker_info(struct broker *b, struct docker *d, struct engine_info *ret, struct 
     struct docker_info info;
     int r = docker_info(d, &info, err);
 
-    (void)b;
     if (r < 0)
         return r;
     *ret = (struct engine_info){.disk_enforced = info.storage_opt_size};
+    snprintf(ret->full_network, sizeof(ret->full_network), "%s",
+             full_state_names[full_state(b->full)]);
     snprintf(ret->version, sizeof(ret->version), "%s", info.version);
     snprintf(ret->storage_driver, sizeof(ret->storage_driver), "%s", info.storage_driver);
     snprintf(ret->cgroup_version, sizeof(ret->cgroup_version), "%s", info.cgroup_version);
@@ -111,6 +113,20 @@ gpus_known(const struct settings *s, int64_t mask)
     return mask >= 0 && __builtin_popcountll((unsigned long long)mask) <= most;
 }
 
+/* Whether @network is one, and, of a container to be made, one that a tier has. */
+static bool
+network_known(const struct settings *s, enum network network, enum spec_use use)
+{
+    const struct tier *tiers = s->tiers.items;
+
+    if (network != NETWORK_FULL || (use != SPEC_CREATE && use != SPEC_WARM))
+        return network >= NETWORK_NONE && network <= NETWORK_FULL;
+    for (size_t i = 0; i < s->tiers.count; i++)
+        if (tiers[i].network == NETWORK_FULL)
+            return true;
+    return false;
+}
+
 /* Whether @spec names an owner and their workspace, or, for the pool, nobody. */
 static bool
 names_fit(const struct engine_spec *spec, enum spec_use use)
@@ -141,6 +157,8 @@ broker_check_spec(struct broker *b, const struct engine_spec *spec, enum spec_us
         return error_set(err, ERR_VALIDATION, "the broker does not accept these limits");
     if (use != SPEC_START && use != SPEC_ADOPT && !gpus_known(s, spec->gpu_mask))
         return error_set(err, ERR_VALIDATION, "the broker knows nobody who gets so many GPUs");
+    if (!network_known(s, spec->network, use))
+        return error_set(err, ERR_VALIDATION, "the broker knows nobody who gets this network");
     if (((use == SPEC_CREATE || use == SPEC_WARM) && !image_known(s, spec->image) &&
          !broker_is_template_image(b, spec->image)) ||
         (use != SPEC_START && !runtime_known(s, spec->runtime)))
@@ -155,9 +173,12 @@ broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
     const char *state = b->context->state_dir;
     bool workspace = spec->workspace_access != ACCESS_NONE;
     struct docker_info info = {0};
+    struct full_place place = {.network = ""};
     char name[BROKER_NAME_SIZE], uid[24];
+    char resolv_conf[sizeof(place.resolv_conf) + 32];
     char guest[PATH_SIZE + 32], run[PATH_SIZE + 64], slot[PATH_SIZE + 64];
-    const char *binds[] = {guest, run, workspace ? slot : NULL, NULL};
+    const char *binds[] = {guest, run, NULL, NULL, NULL};
+    size_t count = 2;
     const char *entrypoint[] = {"/.sandbox/guest", "/.sandbox/run", uid, uid,
                                 "/home/sandbox",   "/workspace",    NULL};
     json_auto_t *labels =
@@ -176,20 +197,29 @@ broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
         .memory_mb = spec->limits.memory_mb,
         .pids_limit = spec->limits.max_processes + GUEST_RESERVED_TASKS,
         .gpu_mask = spec->gpu_mask,
+        .network = place.network,
+        .dns = place.dns,
     };
     int r = labels ? docker_info_recent(d, &info, err) : error_errno(err, ENOMEM, "labels");
 
+    if (r == 0 && spec->network == NETWORK_FULL)
+        r = full_offer(b->full, d, &place, err);
     if (r < 0)
         return r;
     create.gpu_runtime = info.gpu_runtime;
     create.disk_mb = info.storage_opt_size ? spec->limits.disk_mb : 0;
     create.cgroup_v1 = strcmp(info.cgroup_version, "1") == 0;
+    if (workspace)
+        binds[count++] = slot;
+    if (place.network[0])
+        binds[count++] = resolv_conf;
     broker_name(b, spec->id, part, name);
     snprintf(uid, sizeof(uid), "%lld", (long long)spec->uid);
     snprintf(guest, sizeof(guest), "%s:/.sandbox/guest:ro", b->context->guest_binary);
     snprintf(run, sizeof(run), "%s/guests/%s:/.sandbox/run", state, spec->id);
     snprintf(slot, sizeof(slot), "%s/slots/%s:/workspace:rslave%s", state, spec->id,
              spec->workspace_access == ACCESS_RO ? ",ro" : "");
+    snprintf(resolv_conf, sizeof(resolv_conf), "%s:/etc/resolv.conf:ro", place.resolv_conf);
     r = docker_container_create(d, &create, ignored, err);
     if (r == -ENOENT && err) {
         error_clear(err);
@@ -248,15 +278,31 @@ wait_for_guest(struct broker *b, const char *id, struct error *err)
     }
 }
 
+/* Have a container of network Full that was just started be as it has to be. */
+static int
+secure(struct broker *b, struct docker *d, const char *name, struct error *err)
+{
+    struct docker_container c = {0};
+    int r = docker_container_inspect(d, name, false, &c, err);
+
+    docker_container_done(&c);
+    return r < 0 ? r : full_secure(b->full, c.pid, err);
+}
+
 int
-broker_boot(struct broker *b, struct docker *d, const char *id, struct error *err)
+broker_boot(struct broker *b, struct docker *d, const struct engine_spec *spec, struct error *err)
 {
     char name[BROKER_NAME_SIZE];
     int r;
 
-    broker_name(b, id, PART_MAIN, name);
+    broker_name(b, spec->id, PART_MAIN, name);
     r = docker_container_start(d, name, err);
-    return r < 0 ? r : wait_for_guest(b, id, err);
+    if (r == 0 && spec->network == NETWORK_FULL) {
+        r = secure(b, d, name, err);
+        if (r < 0)
+            docker_container_kill(d, name, NULL);
+    }
+    return r < 0 ? r : wait_for_guest(b, spec->id, err);
 }
 
 int
@@ -264,7 +310,7 @@ broker_run(struct broker *b, struct docker *d, const struct engine_spec *spec, s
 {
     int r = workspace_attach(b->state_fd, b->context->state_dir, spec, err);
 
-    return r < 0 ? r : broker_boot(b, d, spec->id, err);
+    return r < 0 ? r : broker_boot(b, d, spec, err);
 }
 
 int

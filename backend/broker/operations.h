@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "backend/backend.h"
+#include "backend/broker/full.h"
 #include "backend/broker/turns.h"
 #include "backend/broker/usage.h"
 #include "backend/docker/docker.h"
@@ -17,6 +18,7 @@ struct broker {
     int state_fd;   /* the state directory, O_PATH */
     struct usage *usage;
     struct turns *turns; /* of operations on one container */
+    struct full *full;   /* the network of tier Full */
 };
 
 /* Fill in @b for @context. */

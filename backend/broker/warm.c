@@ -29,7 +29,7 @@ broker_warm(struct broker *b, struct docker *d, const struct engine_spec *spec, 
     if (r == 0)
         r = workspace_slot(b->context->state_dir, spec->id, err);
     if (r == 0)
-        r = broker_boot(b, d, spec->id, err);
+        r = broker_boot(b, d, spec, err);
     if (r < 0)
         broker_remove(b, d, spec->id, NULL);
     return r;

@@ -4,11 +4,11 @@
  * checklist" is where they come from.
  *
  * PID 1 is our guest as root, because it gives every execution a user of its own; it keeps only the
- * four capabilities for that. There is no network, no swap, no log of the engine (output goes
- * through the guest) and no restart by the engine (the broker decides). MaskedPaths, ReadonlyPaths
- * and the seccomp profile are left out of the body: the engine's defaults are the strict ones. An
- * image's VOLUMEs cannot be refused here; docker_container_remove() deletes what the engine makes
- * of them.
+ * four capabilities for that. There is no network but the one asked for, no swap, no log of the
+ * engine (output goes through the guest) and no restart by the engine (the broker decides).
+ * MaskedPaths, ReadonlyPaths and the seccomp profile are left out of the body: the engine's
+ * defaults are the strict ones. An image's VOLUMEs cannot be refused here;
+ * docker_container_remove() deletes what the engine makes of them.
  */
 #include "backend/docker/call.h"
 
@@ -63,6 +63,26 @@ check_limits(const struct docker_create *spec, struct error *err)
     if (spec->gpu_mask < 0 || (spec->gpu_mask != 0 && !(spec->gpu_runtime && spec->gpu_runtime[0])))
         return error_set(err, ERR_VALIDATION, "a container gets GPUs by 'nvidia' or 'cdi'");
     return 0;
+}
+
+static bool
+has_network(const struct docker_create *spec)
+{
+    return spec->network && spec->network[0];
+}
+
+/*
+ * A network without nameservers of its own would be given the host's, which the engine asks from
+ * the host's side where they are on its loopback: past every rule for the container.
+ */
+static int
+check_network(const struct docker_create *spec, struct error *err)
+{
+    if (!has_network(spec))
+        return 0;
+    if (!spec->dns || !spec->dns[0])
+        return error_set(err, ERR_VALIDATION, "a container with a network has nameservers");
+    return docker_name_check(spec->network, err);
 }
 
 /* The functions below return NULL where memory is short; json_pack() passes that on. */
@@ -189,7 +209,7 @@ host_config_json(const struct docker_create *spec)
         "Tmpfs", tmpfs_json(spec->memory_mb),
         "Binds", strings_json(spec->binds),
 
-        "NetworkMode", "none",
+        "NetworkMode", has_network(spec) ? spec->network : "none",
         "IpcMode", "private",
         "Privileged", 0,
         "PublishAllPorts", 0,
@@ -209,6 +229,10 @@ host_config_json(const struct docker_create *spec)
         return NULL;
     if (spec->gpu_mask != 0 &&
         json_object_set_new(host, "DeviceRequests", device_requests_json(spec)) < 0)
+        return NULL;
+    if (has_network(spec) &&
+        (json_object_set_new(host, "Dns", strings_json(spec->dns)) < 0 ||
+         json_object_set_new(host, "DnsSearch", json_pack("[s]", ".")) < 0)) /* not the host's */
         return NULL;
     return TAKE(host);
 }
@@ -234,7 +258,7 @@ body_json(const struct docker_create *spec)
         "AttachStdin", 0,
         "AttachStdout", 0,
         "AttachStderr", 0,
-        "NetworkDisabled", 1,
+        "NetworkDisabled", !has_network(spec),
         "Healthcheck", "Test", "NONE",
         "HostConfig", host_config_json(spec));
     /* clang-format on */
@@ -279,6 +303,8 @@ docker_container_create(struct docker *d, const struct docker_create *spec,
         r = docker_reference_check(spec->image, err);
     if (r == 0)
         r = check_limits(spec, err);
+    if (r == 0)
+        r = check_network(spec, err);
     if (r < 0)
         return r;
     /* What a checked name may consist of needs no escaping. */

@@ -56,6 +56,8 @@ struct docker_create {
     int64_t memory_mb;
     int64_t pids_limit;      /* of the whole container */
     int64_t disk_mb;         /* 0: the driver cannot limit it */
+    const char *network;     /* the name of a docker_network; NULL or "": none at all */
+    const char *const *dns;  /* NULL-terminated addresses of nameservers; unused without network */
     int64_t gpu_mask;        /* bit N: it gets GPU N; 0: none */
     const char *gpu_runtime; /* as in docker_info; unused without GPUs */
     bool cgroup_v1;          /* the engine's host has cgroup v1 */
@@ -137,6 +139,27 @@ void docker_container_list_free(struct docker_container *list, size_t count);
 
 /* Free what an inspected container owns. */
 void docker_container_done(struct docker_container *c);
+
+/* A bridge network of one host. */
+struct docker_network {
+    char name[80];
+    char bridge[16]; /* the name of its interface on the host */
+    char driver[16]; /* inspect only: "bridge" */
+    bool icc;        /* inspect only: the engine lets containers reach each other */
+    bool ipv6;       /* inspect only */
+};
+
+/*
+ * NetworkCreate (30 s): @spec's name and bridge, with @labels (an object of strings), a subnet of
+ * the engine's choice, no IPv6, no traffic between its containers, and no masquerading by the
+ * engine. ERR_CONFLICT: the name is taken.
+ */
+int docker_network_create(struct docker *d, const struct docker_network *spec, json_t *labels,
+                          struct error *err);
+
+/* NetworkInspect (10 s). *ret_labels is the caller's object. ERR_NOT_FOUND: there is none. */
+int docker_network_inspect(struct docker *d, const char *name, struct docker_network *ret,
+                           json_t **ret_labels, struct error *err);
 
 /* ContainerStats, one shot, not streamed (10 s). */
 int docker_container_stats(struct docker *d, const char *id, struct docker_stats *ret,

@@ -148,6 +148,18 @@ egress_address_public(const struct egress_address *a)
     return holds(&unicast_ipv6, a);
 }
 
+bool
+egress_special_ipv4(size_t index, char out[EGRESS_CIDR_SIZE])
+{
+    char text[INET_ADDRSTRLEN];
+
+    if (index >= ARRAY_LEN(special_ipv4))
+        return false;
+    inet_ntop(AF_INET, special_ipv4[index].prefix, text, sizeof(text));
+    snprintf(out, EGRESS_CIDR_SIZE, "%s/%u", text, special_ipv4[index].bits);
+    return true;
+}
+
 /* The address @text of exactly one spelling, as people write it down. */
 static int
 parse_strictly(const char *text, struct egress_address *ret)

@@ -9,7 +9,7 @@
 
 #include "backend/schema.h"
 
-enum { EGRESS_ADDRESS_SIZE = INET6_ADDRSTRLEN };
+enum { EGRESS_ADDRESS_SIZE = INET6_ADDRSTRLEN, EGRESS_CIDR_SIZE = INET6_ADDRSTRLEN + 4 };
 
 /* IPv4 as an IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2), so that there is one form. */
 struct egress_address {
@@ -37,6 +37,12 @@ bool egress_address_carried(const struct egress_address *a, struct egress_addres
  * neither are IPv4-compatible addresses.
  */
 bool egress_address_public(const struct egress_address *a);
+
+/*
+ * Write the @index-th range of IPv4 addresses that are not the internet, as a CIDR. Returns false
+ * beyond the last.
+ */
+bool egress_special_ipv4(size_t index, char out[EGRESS_CIDR_SIZE]);
 
 /* Whether @text is a CIDR ("10.1.0.0/16", "fd00::/8", or an address alone) without host bits; only
  * of the usual spelling, not of what else inet_aton(3) takes. */

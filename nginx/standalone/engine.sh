@@ -80,6 +80,7 @@ private_start() {
         die "no Docker Engine answers, and there is no dockerd to start" \
             "make deps installs docker.io; or set DOCKER_HOST"
     namespace=$(private_namespace)
+    forwarding_take
     mkdir -p "$docker"
     chmod 700 "$docker"
     # The run-time state of a dead engine misleads the next one: its pid files may name strangers.
@@ -156,4 +157,63 @@ private_stop() {
     fi
     private_kill_shims
     unmount_below "$docker"
+    full_network_remove
+    forwarding_leave
+}
+
+# Remove what is left on the machine of the network of tier Full: the engine leaves the bridge, and
+# sandboxd its packet filter, because containers may outlive it. With the engine gone, none does.
+full_network_remove() {
+    local instance
+    { read -r instance <"$STATE_DIR/instance"; } 2>/dev/null || [ -n "${instance:-}" ] || return 0
+    ip link delete "sbx${instance:0:12}" 2>/dev/null || true
+    nft delete table inet "sandboxd_$instance" 2>/dev/null || true
+}
+
+forward=/proc/sys/net/ipv4/ip_forward
+# Servers with a private engine for which forwarding was turned on, a file each; gone with a reboot,
+# as the setting is.
+forward_users=/run/sandboxd-forward
+
+# Have the machine forward packets, which tier Full needs. Where it did not, it forwards those of our
+# bridges only, and no longer than there are servers that need it.
+forwarding_take() {
+    (
+        flock 8
+        if [ "$(cat "$forward")" = 0 ]; then
+            forwarding_start || {
+                say "Containers of network Full get no network: packets cannot be forwarded"
+                exit 0
+            }
+            mkdir -p "$forward_users"
+        fi
+        [ ! -d "$forward_users" ] || : >"$forward_users/$(private_namespace)"
+    ) 8>"$forward_users.lock"
+}
+
+forwarding_start() {
+    say "Turning on net.ipv4.ip_forward, for containers of network Full and nothing else"
+    nft -f - <<'END' && { echo 1 >"$forward"; } 2>/dev/null
+add table inet sandboxd_forward
+delete table inet sandboxd_forward
+table inet sandboxd_forward {
+    chain forward {
+        type filter hook forward priority filter; policy drop;
+        iifname "sbx*" accept
+        oifname "sbx*" accept
+    }
+}
+END
+}
+
+# Turn it off again after the last server, if it was turned on for them.
+forwarding_leave() {
+    (
+        flock 8
+        rm -f "$forward_users/$(private_namespace)"
+        rmdir "$forward_users" 2>/dev/null || exit 0
+        say "Turning off net.ipv4.ip_forward"
+        echo 0 >"$forward"
+        nft delete table inet sandboxd_forward 2>/dev/null || true
+    ) 8>"$forward_users.lock"
 }

@@ -22,6 +22,8 @@ int suite_stream(void);
 int suite_output(void);
 int suite_background(void);
 int suite_kill(void);
+int suite_full(void);
+int suite_full_changes(void);
 int suite_contract(void);
 int suite_contract_bodies(void);
 int suite_contract_parameters(void);

@@ -146,6 +146,7 @@ good_spec(void)
         .runtime = "runc",
         .uid = 200000,
         .workspace_access = ACCESS_RW,
+        .network = NETWORK_RESTRICTED,
         .limits = {.cpu_cores = 1,
                    .memory_mb = 64,
                    .disk_mb = 64,
@@ -242,6 +243,16 @@ spoil_pids(struct engine_spec *s)
     s->limits.max_processes = 0;
 }
 static void
+spoil_network(struct engine_spec *s)
+{
+    s->network = (enum network)4;
+}
+static void
+spoil_network_unset(struct engine_spec *s)
+{
+    s->network = NETWORK_UNSET;
+}
+static void
 spoil_gpus(struct engine_spec *s)
 {
     s->gpu_mask = 1;
@@ -264,6 +275,8 @@ specs_are_checked_again(void **state)
         {"image of no template", spoil_image, ERR_VALIDATION},
         {"runtime of no tier", spoil_runtime, ERR_VALIDATION},
         {"uid 0", spoil_uid_root, ERR_VALIDATION},
+        {"a network that there is not", spoil_network, ERR_VALIDATION},
+        {"no network's name", spoil_network_unset, ERR_VALIDATION},
         {"uid over the range", spoil_uid_far, ERR_VALIDATION},
         {"access unknown", spoil_access, ERR_VALIDATION},
         {"memory negative", spoil_memory, ERR_VALIDATION},

@@ -102,6 +102,8 @@ test_create_posture(void **state)
          "{\"/tmp\":\"rw,exec,nosuid,nodev,mode=1777,size=131072k,nr_inodes=32768\"}"},
         {"HostConfig.Binds", "[\"/srv/guest:/sandbox/guest:ro\",\"/srv/w:/workspace\"]"},
         {"HostConfig.NetworkMode", "\"none\""},
+        {"HostConfig.Dns", NULL},
+        {"HostConfig.DnsSearch", NULL},
         {"HostConfig.IpcMode", "\"private\""},
         {"HostConfig.CgroupnsMode", "\"private\""},
         {"HostConfig.Privileged", "false"},
@@ -167,6 +169,33 @@ test_create_variants(void **state)
     json_auto_t *body = created_body(&spec);
 
     (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_field(body, cases[i].key, cases[i].value);
+}
+
+static void
+test_create_in_a_network(void **state)
+{
+    static const char *const dns[] = {"192.0.2.1", "192.0.2.2", NULL};
+    static const char *const none[] = {NULL};
+    static const struct field_case cases[] = {
+        {"NetworkDisabled", "false"},
+        {"HostConfig.NetworkMode", "\"sandbox-1-full\""},
+        {"HostConfig.Dns", "[\"192.0.2.1\",\"192.0.2.2\"]"},
+        {"HostConfig.DnsSearch", "[\".\"]"},
+    };
+    struct docker_create spec = usual_spec();
+    _cleanup_(docker_freep) struct docker *d = new_client();
+    json_auto_t *body = NULL;
+    char id[DOCKER_ID_SIZE];
+
+    (void)state;
+    spec.network = "sandbox-1-full";
+    assert_int_equal(docker_container_create(d, &spec, id, NULL), -EINVAL);
+    spec.dns = none;
+    assert_int_equal(docker_container_create(d, &spec, id, NULL), -EINVAL);
+    spec.dns = dns;
+    body = created_body(&spec);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         assert_field(body, cases[i].key, cases[i].value);
 }
@@ -255,9 +284,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_create_posture),
-        cmocka_unit_test(test_create_variants),
-        cmocka_unit_test(test_create_refuses),
+        cmocka_unit_test(test_create_posture),      cmocka_unit_test(test_create_variants),
+        cmocka_unit_test(test_create_in_a_network), cmocka_unit_test(test_create_refuses),
         cmocka_unit_test(test_create_answers),
     };
 

@@ -2,6 +2,7 @@
 #include "tests/test.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -375,6 +376,27 @@ cidrs_hold_addresses_of_their_own_kind(void **state)
 }
 
 static void
+special_ranges_of_ipv4_can_be_listed(void **state)
+{
+    char range[EGRESS_CIDR_SIZE];
+    struct egress_address a;
+    size_t count = 0;
+    bool link_local = false;
+
+    (void)state;
+    for (; egress_special_ipv4(count, range); count++) {
+        assert_true(egress_cidr_valid(range));
+        link_local = link_local || strcmp(range, "169.254.0.0/16") == 0;
+        *strchr(range, '/') = '\0';
+        a = address(range);
+        assert_false(egress_address_public(&a));
+    }
+    assert_true(link_local);
+    assert_true(count >= 15);
+    assert_false(egress_special_ipv4(SIZE_MAX, range));
+}
+
+static void
 nameservers_are_addresses_and_ports(void **state)
 {
     static const struct {
@@ -431,6 +453,7 @@ main(void)
         cmocka_unit_test(a_nat64_address_carries_another),
         cmocka_unit_test(cidrs_are_strict),
         cmocka_unit_test(cidrs_hold_addresses_of_their_own_kind),
+        cmocka_unit_test(special_ranges_of_ipv4_can_be_listed),
         cmocka_unit_test(nameservers_are_addresses_and_ports),
     };
 
