@@ -3,6 +3,7 @@
 #define TESTS_HOSTILE_ATTACK_H
 
 #include "tests/api/client.h"
+#include "tests/hostile/world.h"
 
 /*
  * Run the attacker @program (tests/hostile/attackers/PROGRAM.c, put into the workspace of @agent of
@@ -11,15 +12,14 @@
 struct reply attack(const char *user, const char *agent, const char *program,
                     const char *arguments);
 
+/* Run the sh text @command as @agent of @user, in the session where attack() does. The caller frees
+ * the answer. */
+struct reply attack_shell(const char *user, const char *agent, const char *command);
+
+/* Put the attacker @program into the workspace of @agent of @user. */
+void attack_place(const char *user, const char *agent, const char *program);
+
 /* Fail the test unless @r is a 200 whose command exited with 0 and wrote exactly @expected. */
 void assert_got(const struct reply *r, const char *expected);
-
-/* Put canaries on the host and into another tenant's workspace, and note mounts, sockets and
- * containers: a cmocka setup. Returns 0. */
-int world_note(void **state);
-
-/* Fail unless the canaries are unread and unchanged, mounts and sockets are as containers say, no
- * execution is left running, and the API answers: a cmocka teardown. Returns 0. */
-int world_check(void **state);
 
 #endif

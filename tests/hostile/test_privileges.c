@@ -28,5 +28,5 @@ suite_privileges(void)
                                         world_check),
     };
 
-    return cmocka_run_group_tests_name("privileges", tests, NULL, remove_containers);
+    return cmocka_run_group_tests_name("privileges", tests, NULL, world_done);
 }
