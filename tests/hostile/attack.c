@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/cleanup.h"
 #include "tests/api/host.h"
 #include "tests/api/steps.h"
 
@@ -53,4 +54,38 @@ assert_got(const struct reply *r, const char *expected)
     assert_string_equal(text_at(r, "stdout"), expected);
     if (null_at(r, "exit_code") || int_at(r, "exit_code") != 0)
         fail_msg("the attacker failed: %s", r->body);
+}
+
+static bool
+is_refusal(const char *line, size_t len)
+{
+    static const char *const answers[] = {"Operation not permitted", "Permission denied",
+                                          "Read-only file system", "No such file or directory",
+                                          "Function not implemented"};
+
+    for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+        size_t size = strlen(answers[i]);
+
+        if (len > size + 2 && strncmp(line + len - size, answers[i], size) == 0 &&
+            strncmp(line + len - size - 2, ": ", 2) == 0)
+            return true;
+    }
+    return false;
+}
+
+void
+assert_refused(const struct reply *r, size_t count)
+{
+    const char *line;
+    size_t seen = 0, len;
+
+    assert_status(r, 200);
+    for (line = text_at(r, "stdout"); *line; line += len + (line[len] != '\0')) {
+        len = strcspn(line, "\n");
+        if (!is_refusal(line, len))
+            fail_msg("the attacker got: %.*s", (int)len, line);
+        seen++;
+    }
+    assert_int_equal(seen, count);
+    assert_int_equal(int_at(r, "exit_code"), 0);
 }

@@ -2,6 +2,8 @@
 #ifndef TESTS_HOSTILE_ATTACK_H
 #define TESTS_HOSTILE_ATTACK_H
 
+#include <stddef.h>
+
 #include "tests/api/client.h"
 #include "tests/hostile/world.h"
 
@@ -21,5 +23,9 @@ void attack_place(const char *user, const char *agent, const char *program);
 
 /* Fail the test unless @r is a 200 whose command exited with 0 and wrote exactly @expected. */
 void assert_got(const struct reply *r, const char *expected);
+
+/* Fail the test unless @r is a 200 whose command exited with 0 and wrote @count lines, each of
+ * which tells of a refusal: by which errno differs between kernels and seccomp profiles. */
+void assert_refused(const struct reply *r, size_t count);
 
 #endif

@@ -17,6 +17,11 @@ static const struct {
 } suites[] = {
     /* clang-format off */
     {"privileges", suite_privileges},
+    {"guest", suite_guest},
+    {"procfs", suite_procfs},
+    {"kernel", suite_kernel},
+    {"descriptors", suite_descriptors},
+    {"agents", suite_agents},
     /* clang-format on */
 };
 

@@ -4,5 +4,10 @@
 
 /* Run the group; returns the number of tests that failed. */
 int suite_privileges(void);
+int suite_guest(void);
+int suite_procfs(void);
+int suite_kernel(void);
+int suite_descriptors(void);
+int suite_agents(void);
 
 #endif
