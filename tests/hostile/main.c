@@ -20,6 +20,9 @@ static const struct {
     {"guest", suite_guest},
     {"procfs", suite_procfs},
     {"kernel", suite_kernel},
+    {"setuid", suite_setuid},
+    {"workspace", suite_workspace},
+    {"evasion", suite_evasion},
     {"descriptors", suite_descriptors},
     {"agents", suite_agents},
     /* clang-format on */

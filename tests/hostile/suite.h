@@ -9,5 +9,8 @@ int suite_procfs(void);
 int suite_kernel(void);
 int suite_descriptors(void);
 int suite_agents(void);
+int suite_evasion(void);
+int suite_setuid(void);
+int suite_workspace(void);
 
 #endif
