@@ -22,4 +22,7 @@ struct reply image_attack(const char *user, const char *agent, const char *progr
 struct reply image_shell(const char *user, const char *agent, const char *name,
                          const char *command);
 
+/* world_check() for a test that makes images, whose templates go also if it failed. */
+int image_check(void **state);
+
 #endif

@@ -90,7 +90,7 @@ suite_descriptors(void)
         cmocka_unit_test_setup_teardown(a_command_has_the_three_streams_alone, world_note,
                                         world_check),
         cmocka_unit_test_setup_teardown(no_cwd_leads_out, world_note, world_check),
-        cmocka_unit_test_setup_teardown(no_workdir_of_an_image_leads_out, world_note, world_check),
+        cmocka_unit_test_setup_teardown(no_workdir_of_an_image_leads_out, world_note, image_check),
     };
 
     return cmocka_run_group_tests_name("descriptors", tests, NULL, world_done);

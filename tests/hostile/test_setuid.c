@@ -84,7 +84,7 @@ suite_setuid(void)
         cmocka_unit_test_setup_teardown(a_device_in_the_workspace_does_not_open, world_note,
                                         world_check),
         cmocka_unit_test_setup_teardown(a_setuid_program_of_the_image_gives_nothing, world_note,
-                                        world_check),
+                                        image_check),
     };
 
     return cmocka_run_group_tests_name("setuid", tests, NULL, world_done);
