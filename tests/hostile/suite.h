@@ -12,5 +12,6 @@ int suite_agents(void);
 int suite_evasion(void);
 int suite_setuid(void);
 int suite_workspace(void);
+int suite_badguest(void);
 
 #endif
