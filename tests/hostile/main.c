@@ -17,6 +17,15 @@ static const struct {
 } suites[] = {
     /* clang-format off */
     {"privileges", suite_privileges},
+    {"guest", suite_guest},
+    {"procfs", suite_procfs},
+    {"kernel", suite_kernel},
+    {"badguest", suite_badguest},
+    {"setuid", suite_setuid},
+    {"workspace", suite_workspace},
+    {"evasion", suite_evasion},
+    {"descriptors", suite_descriptors},
+    {"agents", suite_agents},
     /* clang-format on */
 };
 
