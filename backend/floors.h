@@ -7,7 +7,8 @@
 
 #include <jansson.h>
 
-/* Versions as the parts say them, "" where one does not say; NULL: not to be looked at. Borrowed. */
+/* Versions as the parts say them, "" where one does not say; NULL: not to be looked at. Borrowed.
+ */
 struct floor_versions {
     const char *engine;     /* "20.10.24+dfsg1" */
     const char *runc;       /* "1.1.5+ds1" */
