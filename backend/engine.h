@@ -34,7 +34,10 @@ struct engine_info {
     char version[64];
     char storage_driver[ENGINE_NAME_SIZE];
     char cgroup_version[4];
-    char runtimes[ENGINE_RUNTIMES_MAX][ENGINE_NAME_SIZE];
+    char runc[64];
+    char runc_build[64];                                  /* what that was built from */
+    char kernel[64];                                      /* of the engine's host */
+    char runtimes[ENGINE_RUNTIMES_MAX][ENGINE_NAME_SIZE]; /* "" beyond the last */
     char gpu_runtime[8]; /* how it gives out GPUs: "nvidia" or "cdi"; "" if it cannot */
     char full_network[8]; /* what containers of network Full get: "bridge"; "proxy" while the policy
                              blocks domains; "none" where the bridge cannot be had */

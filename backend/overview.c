@@ -1,9 +1,11 @@
 /* The service's state: see overview.h. */
 #include "backend/overview.h"
 
+#include <errno.h>
 #include <time.h>
 
 #include "backend/store/store.h"
+#include "backend/warnings.h"
 
 int
 overview_usage(struct backend *b, const char *user, struct counts *ret, struct error *err)
@@ -32,6 +34,16 @@ overview_get(struct backend *b, const struct caller *caller, struct overview *re
         ((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - b->context->shared->started_at_ms) /
         1000;
     current_failure(b->context->current, o.yaml_error, sizeof(o.yaml_error));
+    o.warnings = warnings_json(b->settings, o.engine_available ? &o.engine : NULL);
+    if (!o.warnings)
+        return error_errno(err, ENOMEM, "overview");
     *ret = o;
     return 0;
+}
+
+void
+overview_done(struct overview *o)
+{
+    json_decref(o->warnings);
+    o->warnings = NULL;
 }

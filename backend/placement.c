@@ -132,6 +132,7 @@ plan_key(struct container *c)
                                  c->session_id,
                                  c->tier,
                                  c->template_name,
+                                 c->runtime,
                                  access_names[c->workspace_access - 1]};
     crypto_generichash_state h;
     unsigned char digest[32];

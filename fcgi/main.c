@@ -6,13 +6,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include <sqlite3.h>
-
 #include "backend/backend.h"
 #include "backend/cleanup.h"
-#include "backend/config/settings.h"
 #include "backend/nvml.h"
 #include "fcgi/audit_command.h"
+#include "fcgi/check_command.h"
 #include "fcgi/manager.h"
 #include "handlers/json.h"
 #include "handlers/openapi/openapi.h"
@@ -22,7 +20,8 @@
 
 static const char usage_text[] =
     "usage: sandboxd run --state DIR [--docker HOST] [--guest PATH]\n"
-    "       sandboxd check DIR      validate the YAML files in DIR\n"
+    "       sandboxd check DIR [--docker HOST]\n"
+    "                               validate the YAML files in DIR, and look at the engine\n"
     "       sandboxd gpu [LIBRARY]  show what NVIDIA's library says, as JSON\n"
     "       sandboxd audit verify|export --state DIR\n"
     "       sandboxd openapi        print the API's description, as GET openapi.json answers it\n"
@@ -70,6 +69,15 @@ absolute(const char *given, const char *what, char out[PATH_MAX])
     return false;
 }
 
+/* The engine's address where no option names one. Borrowed from the environment. */
+static const char *
+default_docker(void)
+{
+    const char *docker = getenv("DOCKER_HOST"); /* NOLINT(concurrency-mt-unsafe): no threads here */
+
+    return docker && docker[0] ? docker : DEFAULT_DOCKER;
+}
+
 static int
 run(int argc, char **argv)
 {
@@ -81,7 +89,7 @@ run(int argc, char **argv)
     };
     static char state_path[PATH_MAX], guest_path[PATH_MAX], guest_beside[PATH_MAX];
     const char *state = NULL, *guest = NULL;
-    const char *docker = getenv("DOCKER_HOST"); /* NOLINT(concurrency-mt-unsafe): no threads here */
+    const char *docker = default_docker();
     struct service_context ctx = {0};
     int option;
 
@@ -103,31 +111,9 @@ run(int argc, char **argv)
         !absolute(guest ? guest : "sandbox-guest", "--guest", guest_path))
         return 1;
     ctx.state_dir = state_path;
-    ctx.docker_host = docker && docker[0] ? docker : DEFAULT_DOCKER;
+    ctx.docker_host = docker;
     ctx.guest_binary = guest_path;
     return manager_run(&ctx);
-}
-
-static int
-check(int argc, char **argv)
-{
-    _cleanup_(settings_unrefp) struct settings *settings = NULL;
-    struct error err = {0};
-
-    if (argc != 2)
-        return usage();
-    if (settings_load(argv[1], NULL, &settings, &err) < 0) {
-        fprintf(stderr, "%s%s%s\n", err.msg, err.detail[0] ? ": " : "", err.detail);
-        return 1;
-    }
-    printf("settings: ok (sandbox.yaml, tiers.yaml, templates.yaml, access.yaml)\n"
-           "tiers: %zu\n"
-           "templates: %zu\n"
-           "users: %zu\n"
-           "sqlite: %s\n",
-           settings->tiers.count, settings->templates.count, settings->users.count,
-           sqlite3_libversion());
-    return 0;
 }
 
 static int
@@ -149,7 +135,7 @@ main(int argc, char **argv)
     if (strcmp(command, "run") == 0)
         return run(argc - 1, argv + 1);
     if (strcmp(command, "check") == 0)
-        return check(argc - 1, argv + 1);
+        return check_command(argc - 1, argv + 1, default_docker());
     if (strcmp(command, "gpu") == 0 && argc <= 3)
         return nvml_main(argc == 3 ? argv[2] : "libnvidia-ml.so.1");
     if (strcmp(command, "audit") == 0)

@@ -19,8 +19,8 @@ runtimes_json(const struct engine_info *engine)
  * GET status - the service and its engine.
  *
  * 200  the seed's fields and version, mode, uptime_seconds, executions_running, disk_limit,
- *      storage_driver, runtimes, cgroup_version, full_network, yaml; counts are of what the caller
- * may see
+ *      storage_driver, runtimes, cgroup_version, full_network, warnings, yaml; counts are of what
+ *      the caller may see
  */
 static int
 status_get(const struct request *req, struct response *res, struct error *err)
@@ -35,7 +35,7 @@ status_get(const struct request *req, struct response *res, struct error *err)
     if (r < 0)
         return r;
     json = json_pack(
-        "{s:b, s:o, s:I, s:I, s:s, s:o, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:{s:o, s:o}}",
+        "{s:b, s:o, s:I, s:I, s:s, s:o, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:O, s:{s:o, s:o}}",
         "docker_available", o.engine_available, "docker_version", json_text(o.engine.version),
         "active_containers", (json_int_t)o.counts.containers, "total_executions_today",
         (json_int_t)o.counts.executions_since, "version", SANDBOXD_VERSION, "mode",
@@ -44,7 +44,9 @@ status_get(const struct request *req, struct response *res, struct error *err)
         o.engine.disk_enforced ? "enforced" : "monitored", "storage_driver",
         json_text(o.engine.storage_driver), "runtimes", runtimes_json(&o.engine), "cgroup_version",
         json_text(o.engine.cgroup_version), "full_network", json_text(o.engine.full_network),
-        "yaml", "loaded_at", json_time(s->loaded_at_ms), "error", json_text(o.yaml_error));
+        "warnings", o.warnings, "yaml", "loaded_at", json_time(s->loaded_at_ms), "error",
+        json_text(o.yaml_error));
+    overview_done(&o);
     return response_json(res, 200, json, err);
 }
 

@@ -15,6 +15,7 @@
 #include "backend/broker/workspace.h"
 #include "backend/guest/guest.h"
 #include "backend/guest/protocol.h"
+#include "backend/runtimes.h"
 
 enum {
     STOP_GRACE_SECONDS = 2, /* for the guest, which kills everything on TERM */
@@ -47,7 +48,7 @@ broker_name(const struct broker *b, const char *id, enum broker_part part,
 }
 
 int
-broker_info(struct broker *b, struct docker *d, struct engine_info *ret, struct error *err)
+broker_info(struct docker *d, struct engine_info *ret, struct error *err)
 {
     struct docker_info info;
     int r = docker_info(d, &info, err);
@@ -60,6 +61,9 @@ broker_info(struct broker *b, struct docker *d, struct engine_info *ret, struct 
     snprintf(ret->version, sizeof(ret->version), "%s", info.version);
     snprintf(ret->storage_driver, sizeof(ret->storage_driver), "%s", info.storage_driver);
     snprintf(ret->cgroup_version, sizeof(ret->cgroup_version), "%s", info.cgroup_version);
+    snprintf(ret->runc, sizeof(ret->runc), "%s", info.runc_version);
+    snprintf(ret->runc_build, sizeof(ret->runc_build), "%s", info.runc_build);
+    snprintf(ret->kernel, sizeof(ret->kernel), "%s", info.kernel_version);
     snprintf(ret->gpu_runtime, sizeof(ret->gpu_runtime), "%s", info.gpu_runtime);
     for (size_t i = 0; i < ENGINE_RUNTIMES_MAX; i++)
         snprintf(ret->runtimes[i], sizeof(ret->runtimes[i]), "%s", info.runtimes[i]);
@@ -166,6 +170,36 @@ broker_check_spec(struct broker *b, const struct engine_spec *spec, enum spec_us
     return 0;
 }
 
+static bool
+lacks_runtime(const struct docker_info *info, const char *runtime)
+{
+    return runtime_missing(info->runtimes, runtime);
+}
+
+/*
+ * Refuse a runtime that the engine does not have: with another one the container would not be kept
+ * as its tier promises. It may have been added just now.
+ */
+static int
+check_runtime(struct docker *d, const struct docker_info *recent, const char *runtime,
+              struct error *err)
+{
+    struct docker_info now;
+    int r;
+
+    if (!lacks_runtime(recent, runtime))
+        return 0;
+    r = docker_info(d, &now, err);
+    if (r < 0)
+        return r;
+    if (!lacks_runtime(&now, runtime))
+        return 0;
+    return error_set(err, ERR_CONFLICT,
+                     "this is to run under the runtime '%s', which the engine does not have; an "
+                     "admin has to install it there, or to name another one in tiers.yaml",
+                     runtime);
+}
+
 int
 broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
             enum broker_part part, const char *image, struct error *err)
@@ -202,6 +236,8 @@ broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
     };
     int r = labels ? docker_info_recent(d, &info, err) : error_errno(err, ENOMEM, "labels");
 
+    if (r == 0)
+        r = check_runtime(d, &info, spec->runtime, err);
     if (r == 0 && spec->network == NETWORK_FULL)
         r = full_offer(b->full, d, &place, err);
     if (r < 0)

@@ -36,6 +36,8 @@ struct docker_info {
     char cgroup_version[4];      /* "1" or "2" */
     char runtimes[8][32];        /* names, "" beyond the last */
     char runc_version[64];
+    char runc_build[64];     /* what it was built from: a package's version, or a commit */
+    char kernel_version[64]; /* of the engine's host */
     char gpu_runtime[8];   /* how GPUs are given out: "nvidia", "cdi" or "" */
     bool storage_opt_size; /* the driver can limit a container's disk (btrfs, zfs) */
 };

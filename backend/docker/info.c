@@ -36,9 +36,12 @@ fill_runc(const json_t *version, const json_t *root, struct docker_info *info)
     {
         const char *name = json_string_value(json_object_get(component, "Name"));
 
-        if (name && strcmp(name, "runc") == 0)
-            copy_string(info->runc_version, sizeof(info->runc_version),
-                        json_object_get(component, "Version"));
+        if (!name || strcmp(name, "runc") != 0)
+            continue;
+        copy_string(info->runc_version, sizeof(info->runc_version),
+                    json_object_get(component, "Version"));
+        copy_string(info->runc_build, sizeof(info->runc_build),
+                    json_object_get(json_object_get(component, "Details"), "GitCommit"));
     }
 }
 
@@ -175,6 +178,8 @@ docker_info(struct docker *d, struct docker_info *ret, struct error *err)
     fill_runc(version, root, &info);
     copy_string(info.cgroup_version, sizeof(info.cgroup_version),
                 json_object_get(root, "CgroupVersion"));
+    copy_string(info.kernel_version, sizeof(info.kernel_version),
+                json_object_get(root, "KernelVersion"));
     *ret = info;
     return 0;
 }

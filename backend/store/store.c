@@ -297,6 +297,12 @@ configure(struct store *s, struct error *err)
     return r < 0 ? r : migrate(s, err);
 }
 
+const char *
+store_library_version(void)
+{
+    return sqlite3_libversion();
+}
+
 int
 store_open(const char *path, struct shared *shared, struct store **ret, struct error *err)
 {

@@ -24,6 +24,9 @@
 struct store;
 struct shared;
 
+/* The version of the SQLite library in use. Borrowed, static. */
+const char *store_library_version(void);
+
 /*
  * Open (and make, and migrate) the database @path. @shared holds the writer lock.
  * Errors: ERR_INTERNAL with SQLite's message; ERR_INTERNAL with a sentence of its own for a

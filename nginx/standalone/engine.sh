@@ -83,9 +83,12 @@ private_start() {
     forwarding_take
     mkdir -p "$docker"
     chmod 700 "$docker"
+    # Settings of its own (runtimes, say), instead of those of the system's engine.
+    [ -e "$docker/daemon.json" ] || echo '{}' >"$docker/daemon.json"
     # The run-time state of a dead engine misleads the next one: its pid files may name strangers.
     rm -rf --one-file-system "$docker/exec"
     start_session "$log" dockerd --host "$(private_host)" --group root \
+        --config-file "$docker/daemon.json" \
         --data-root "$docker/data" --exec-root "$docker/exec" --pidfile "$docker/dockerd.pid" \
         --containerd-namespace "$namespace" --containerd-plugins-namespace "$namespace-plugins" \
         --bridge none --iptables=false --ip-forward=false

@@ -84,7 +84,7 @@ nginx_start() {
 sandboxd_start() {
     local log=$STATE_DIR/log/sandboxd.log answer
     say "Checking the configuration"
-    answer=$("$SANDBOXD" check "$STATE_DIR/yaml" 2>&1) ||
+    answer=$("$SANDBOXD" check "$STATE_DIR/yaml" --docker "$docker_host" 2>&1) ||
         die "the configuration is not valid: $answer" "correct the files in $STATE_DIR/yaml"
     say "Starting sandboxd"
     start_session "$log" "$SANDBOXD" run --state "$STATE_DIR" --docker "$docker_host" --guest "$GUEST"

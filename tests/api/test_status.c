@@ -20,7 +20,7 @@ status_has_every_field(void **state)
         assert_members(r.json,
                        "docker_available docker_version active_containers total_executions_today "
                        "version mode uptime_seconds executions_running disk_limit storage_driver "
-                       "runtimes cgroup_version full_network yaml");
+                       "runtimes cgroup_version full_network warnings yaml");
         assert_true(bool_at(&r, "docker_available"));
         assert_true(strtol(text_at(&r, "docker_version"), NULL, 10) > 0);
         assert_int_equal(int_at(&r, "active_containers"), 0);

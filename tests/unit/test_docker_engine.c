@@ -28,6 +28,8 @@ test_info(void **state)
     assert_string_equal(info.backing_filesystem, "extfs");
     assert_string_equal(info.cgroup_version, "1");
     assert_string_equal(info.runc_version, "1.1.5+ds1");
+    assert_string_equal(info.runc_build, "1.1.5+ds1-1+deb12u1");
+    assert_string_equal(info.kernel_version, "6.18.44-fc-v769");
     assert_string_equal(info.runtimes[0], "runc"); /* before the shims, which sort before it */
     assert_string_equal(info.runtimes[1], "io.containerd.runc.v2");
     assert_string_equal(info.runtimes[2], "io.containerd.runtime.v1.linux");

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/prctl.h>
@@ -42,7 +43,8 @@ close_descriptors(void)
     do
         fd = open("/dev/null", O_RDWR);
     while (fd >= 0 && fd <= 2);
-    if (syscall(SYS_close_range, 3U, ~0U, 0U) == 0)
+    /* Not ~0U, as is usual: gVisor reads it as a signed number, and refuses. */
+    if (syscall(SYS_close_range, 3, INT_MAX, 0) == 0)
         return;
     for (fd = 3; fd <= LAST_FD_TRIED; fd++)
         close(fd);

@@ -120,7 +120,7 @@ bury(const struct guest *g, pid_t pid, int status)
         keeper.orphans = true;
     if (slot == SUPERVISORS_MAX)
         return;
-    keeper.hold = !well;
+    keeper.hold = !well && !(WIFEXITED(status) && WEXITSTATUS(status) == SUPERVISOR_LEAVES_OTHERS);
     keeper.supervisors[slot] = 0;
     atomic_store(&g->slots->running[slot], 0);
     atomic_store(&g->slots->idle[slot], false);

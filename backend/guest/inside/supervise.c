@@ -448,6 +448,7 @@ supervise(const struct guest *g, size_t slot)
 {
     struct execution *x = &execution;
     sigset_t alarms;
+    bool subreaper;
 
     sigemptyset(&alarms);
     sigaddset(&alarms, SIGALRM);
@@ -455,11 +456,10 @@ supervise(const struct guest *g, size_t slot)
     x->g = g;
     x->slot = slot;
     x->null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
-        _exit(1);
+    subreaper = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
     do
         if (!get_ready(x) || !take_connection(x) || !serve(x))
             _exit(1);
-    while (stay(x));
-    _exit(0);
+    while (subreaper && stay(x));
+    _exit(subreaper ? 0 : SUPERVISOR_LEAVES_OTHERS);
 }

@@ -1,0 +1,23 @@
+/* What an admin should put right, as far as the service can see it: for GET status and `check`. */
+#ifndef BACKEND_WARNINGS_H
+#define BACKEND_WARNINGS_H
+
+#include <jansson.h>
+
+#include "backend/config/settings.h"
+#include "backend/engine.h"
+
+/*
+ * Sentences about versions that are known to be broken (floors.h), and about tiers whose runtime
+ * the engine lacks. @engine NULL: it does not answer, and is not looked at. Returns an owned array
+ * of strings; NULL where memory is short.
+ */
+json_t *warnings_json(const struct settings *s, const struct engine_info *engine);
+
+/* As above, only of versions. */
+json_t *warnings_of_versions(const struct engine_info *engine);
+
+/* As above, only of runtimes that are named and missing: nothing runs in them. */
+json_t *warnings_of_runtimes(const struct settings *s, const struct engine_info *engine);
+
+#endif

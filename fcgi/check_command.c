@@ -1,0 +1,89 @@
+/* `sandboxd check`: see check_command.h. */
+#include "fcgi/check_command.h"
+
+#include <getopt.h>
+#include <stdio.h>
+
+#include "backend/checkup.h"
+#include "backend/config/settings.h"
+#include "backend/store/store.h"
+#include "backend/warnings.h"
+
+static int
+usage(void)
+{
+    fputs("usage: sandboxd check DIR [--docker HOST]\n", stderr);
+    return 2;
+}
+
+static void
+print_counts(const struct settings *s)
+{
+    printf("settings: ok (sandbox.yaml, tiers.yaml, templates.yaml, access.yaml)\n"
+           "tiers: %zu\n"
+           "templates: %zu\n"
+           "users: %zu\n"
+           "sqlite: %s\n",
+           s->tiers.count, s->templates.count, s->users.count, store_library_version());
+}
+
+static void
+print_each(FILE *to, const char *prefix, const json_t *sentences)
+{
+    json_t *sentence;
+    size_t i;
+
+    json_array_foreach(sentences, i, sentence)
+    {
+        fprintf(to, "%s%s\n", prefix, json_string_value(sentence));
+    }
+}
+
+/* What the engine says, and what is to be said of it. Returns the exit status. */
+static int
+check_engine(const struct settings *s, const char *docker_host)
+{
+    struct engine_info engine = {0};
+    struct error err = {0};
+    bool answers = checkup_engine(docker_host, &engine, &err) == 0;
+    json_auto_t *warnings = warnings_of_versions(answers ? &engine : NULL);
+    json_auto_t *refusals = answers ? warnings_of_runtimes(s, &engine) : json_array();
+
+    if (!warnings || !refusals) {
+        fputs("sandboxd: out of memory\n", stderr);
+        return 1;
+    }
+    if (answers)
+        printf("engine: %s (runc %s, kernel %s)\n", engine.version, engine.runc, engine.kernel);
+    else
+        printf("warning: %s: %s; tiers' runtimes are not checked\n", docker_host, err.msg);
+    print_each(stdout, "warning: ", warnings);
+    print_each(stderr, "", refusals);
+    return json_array_size(refusals) > 0 ? 1 : 0;
+}
+
+int
+check_command(int argc, char **argv, const char *docker_host)
+{
+    static const struct option options[] = {
+        {"docker", required_argument, NULL, 'd'},
+        {NULL, 0, NULL, 0},
+    };
+    _cleanup_(settings_unrefp) struct settings *settings = NULL;
+    struct error err = {0};
+    int option;
+
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) { /* NOLINT: no threads */
+        if (option != 'd')
+            return usage();
+        docker_host = optarg;
+    }
+    if (optind != argc - 1)
+        return usage();
+    if (settings_load(argv[optind], NULL, &settings, &err) < 0) {
+        fprintf(stderr, "%s%s%s\n", err.msg, err.detail[0] ? ": " : "", err.detail);
+        return 1;
+    }
+    print_counts(settings);
+    return check_engine(settings, docker_host);
+}
