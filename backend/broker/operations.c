@@ -312,6 +312,8 @@ broker_start(struct broker *b, struct docker *d, const struct engine_spec *spec,
     if (c.running) /* its guest has gone bad: the container gets a new one */
         r = docker_container_kill(d, name, err);
     if (r == 0)
+        r = broker_fits_disk(b, d, spec, err);
+    if (r == 0)
         r = broker_run(b, d, spec, err);
     if (r == 0 && pooled) /* its guest was started for nobody */
         r = broker_give(b, spec, err);

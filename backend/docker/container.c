@@ -154,6 +154,73 @@ docker_container_inspect(struct docker *d, const char *id, bool size, struct doc
     return 0;
 }
 
+/* The directory of the volume @mount; NULL: it is something else that is mounted. */
+static const char *
+volume_directory(const json_t *mount)
+{
+    const char *type = json_string_value(json_object_get(mount, "Type"));
+    const char *source = json_string_value(json_object_get(mount, "Source"));
+
+    return type && strcmp(type, "volume") == 0 && source && source[0] == '/' ? source : NULL;
+}
+
+/* Take over what ContainerInspect says of @places. -ENOMEM leaves some of it for
+ * docker_places_done(). */
+static int
+fill_places(const json_t *root, struct docker_places *places)
+{
+    const json_t *driver = json_object_get(json_object_get(root, "GraphDriver"), "Data");
+    const char *layer = json_string_value(json_object_get(driver, "UpperDir"));
+    const json_t *mounts = json_object_get(root, "Mounts");
+    size_t count = json_array_size(mounts);
+
+    places->pid = (pid_t)json_integer_value(json_object_get(json_object_get(root, "State"), "Pid"));
+    places->layer = layer ? strdup(layer) : NULL;
+    places->volumes = calloc(count ? count : 1, sizeof(*places->volumes));
+    if ((layer && !places->layer) || !places->volumes)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        const char *directory = volume_directory(json_array_get(mounts, i));
+
+        if (!directory)
+            continue;
+        places->volumes[places->volume_count] = strdup(directory);
+        if (!places->volumes[places->volume_count])
+            return -ENOMEM;
+        places->volume_count++;
+    }
+    return 0;
+}
+
+int
+docker_container_places(struct docker *d, const char *id, struct docker_places *ret,
+                        struct error *err)
+{
+    struct docker_request req = {.method = "GET", .timeout_ms = INSPECT_TIMEOUT_MS};
+    struct docker_places places = {0};
+    json_auto_t *root = NULL;
+    int r = container_call(d, id, "/json", &req, &root, err);
+
+    if (r < 0)
+        return r;
+    if (fill_places(root, &places) < 0) {
+        docker_places_done(&places);
+        return error_errno(err, ENOMEM, "docker_container_places");
+    }
+    *ret = places;
+    return 0;
+}
+
+void
+docker_places_done(struct docker_places *p)
+{
+    for (size_t i = 0; i < p->volume_count; i++)
+        free(p->volumes[i]);
+    free(p->volumes);
+    free(p->layer);
+    *p = (struct docker_places){0};
+}
+
 /* An entry of a list; a paused container counts as running, as it does for ContainerInspect. */
 static bool
 fill_entry(struct docker_container *c, const json_t *entry, bool size)

@@ -135,6 +135,20 @@ int docker_container_list(struct docker *d, const char *label, bool size,
                           struct docker_container **ret, size_t *ret_count, struct error *err);
 void docker_container_list_free(struct docker_container *list, size_t count);
 
+/* Where on the engine's machine a container's files are. Initialise with {0}. */
+struct docker_places {
+    char
+        *layer; /* the directory with what it has changed of its image; NULL: the driver has none */
+    char **volumes; /* the directories of its image's volumes */
+    size_t volume_count;
+    pid_t pid; /* of its PID 1; 0: it does not run */
+};
+
+/* ContainerInspect (10 s). The caller frees by docker_places_done(). */
+int docker_container_places(struct docker *d, const char *id, struct docker_places *ret,
+                            struct error *err);
+void docker_places_done(struct docker_places *p);
+
 /* Free what an inspected container owns. */
 void docker_container_done(struct docker_container *c);
 
