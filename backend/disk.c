@@ -25,7 +25,7 @@ note(struct backend *b, const struct container *c, const struct engine_disk *dis
      struct error *err)
 {
     const struct caller us = {
-        .user = c->owner, .role = ROLE_ADMIN, .action = "disk limit", .request_id = ""};
+        .user = c->owner, .role = ROLE_ADMIN, .action = "disk limit", .request_id = "janitor"};
     json_auto_t *before = json_pack(
         "{s:s, s:I, s:I, s:I}", "status", "running", "disk_mb", (json_int_t)(disk->bytes >> 20),
         "files", (json_int_t)disk->files, "disk_mb_limit", (json_int_t)c->limits.disk_mb);

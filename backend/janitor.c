@@ -154,6 +154,22 @@ tidy_spools(struct pass *p, const struct container *c)
         log_debug("spools of container %s stay: %s (%s)", c->id, err.msg, err.detail);
 }
 
+/* Remove a container that nobody goes on with. One that Docker does not remove is left to the next
+ * pass: it must not keep this one from the others. */
+static int
+discard(struct pass *p, const struct container *c, struct error *err)
+{
+    int r = container_discard(p->backend, c->id, err);
+
+    if (r == 0)
+        log_info("container %s was abandoned and is removed", c->id);
+    if (r != -EREMOTEIO)
+        return r;
+    log_warn("container %s was abandoned and stays for now: %s", c->id, err->msg);
+    error_clear(err);
+    return 0;
+}
+
 static int
 tend_rows(struct pass *p, struct error *err)
 {
@@ -168,8 +184,7 @@ tend_rows(struct pass *p, struct error *err)
         if (r < 0)
             break;
         if (nobodys) {
-            r = container_discard(p->backend, c->id, err);
-            log_info("container %s was abandoned and is removed", c->id);
+            r = discard(p, c, err);
         } else if (c->status == CONTAINER_RUNNING && (!e || !e->running)) {
             r = settle(p, c, err);
         } else if (c->status == CONTAINER_RUNNING) {

@@ -95,3 +95,26 @@ broker_fits_disk(struct broker *b, struct docker *d, const struct engine_spec *s
         (long long)spec->limits.disk_mb, (long long)(disk.bytes >> 20), (long long)disk.files,
         (long long)most(spec->limits.disk_mb).files);
 }
+
+/* Docker holds a descriptor for every level of the tree that it removes, and fails on one that is
+ * deep enough: that is flattened first. */
+int
+broker_remove_part(struct broker *b, struct docker *d, const char *id, enum broker_part part,
+                   struct error *err)
+{
+    _cleanup_(docker_places_done) struct docker_places places = {0};
+    struct error failed = {0};
+    char name[BROKER_NAME_SIZE];
+    int r;
+
+    broker_name(b, id, part, name);
+    r = docker_container_remove(d, name, &failed);
+    if (r == -EREMOTEIO && docker_container_places(d, name, &places, NULL) == 0 && places.layer &&
+        measure_flatten(places.layer) == 0) {
+        error_clear(&failed);
+        r = docker_container_remove(d, name, &failed);
+    }
+    if (r < 0 && err)
+        *err = failed;
+    return r;
+}

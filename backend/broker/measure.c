@@ -17,13 +17,16 @@
 
 #include <uthash.h>
 
-#include "backend/cleanup.h"
-
-enum { HANDLE_BYTES = MAX_HANDLE_SZ, BLOCK_BYTES = 512 /* of st_blocks */ };
+enum {
+    HANDLE_BYTES = MAX_HANDLE_SZ,
+    BLOCK_BYTES = 512 /* of st_blocks */,
+    DEPTH_MAX = 256 /* of a flat tree */
+};
 
 /* A directory to look into. */
 struct waiting {
     struct waiting *next;
+    int depth;
     struct file_handle handle; /* its bytes follow */
 };
 
@@ -42,9 +45,9 @@ add(struct measure *m, const struct stat *st)
     m->bytes += (int64_t)st->st_blocks * BLOCK_BYTES / (shared ? (int64_t)st->st_nlink : 1);
 }
 
-/* Remember the directory @name in @dir. It may be gone already: then there is nothing to count. */
+/* Remember the directory @name in @dir, @depth levels below the top. It may be gone already. */
 static int
-remember(int dir, const char *name, struct waiting **list)
+remember(int dir, const char *name, int depth, struct waiting **list)
 {
     struct waiting *w = calloc(1, sizeof(*w) + HANDLE_BYTES);
     struct waiting *smaller;
@@ -61,18 +64,63 @@ remember(int dir, const char *name, struct waiting **list)
     }
     smaller = realloc(w, sizeof(*w) + w->handle.handle_bytes);
     w = smaller ? smaller : w;
+    w->depth = depth;
     w->next = *list;
     *list = w;
     return 0;
 }
 
-/* Count what is in the directory @fd, which is closed. */
+/* A walk over a tree. Lifetime: call. */
+struct walk {
+    int top;
+    struct waiting *list;
+    const struct measure *max; /* NULL: the walk flattens, and does not count */
+    struct measure *m;
+    unsigned moved; /* directories */
+};
+
+static bool
+counted_enough(const struct walk *w)
+{
+    return w->max && over(w->m, w->max);
+}
+
+/* Move the directory @name in @dir to the top, and remember it there. */
 static int
-count_entries(int fd, const struct measure *max, struct measure *m, struct waiting **list)
+move_up(struct walk *w, int dir, const char *name)
+{
+    char new_name[32];
+
+    do
+        snprintf(new_name, sizeof(new_name), ".moved-%u", w->moved++);
+    while (renameat2(dir, name, w->top, new_name, RENAME_NOREPLACE) < 0 && errno == EEXIST);
+    return remember(w->top, new_name, 1, &w->list);
+}
+
+/* Visit the entry @name of @dir, which is at @depth. */
+static int
+visit(struct walk *w, int dir, const char *name, int depth)
+{
+    struct stat st;
+
+    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+        fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0; /* removed meanwhile */
+    if (w->max)
+        add(w->m, &st);
+    if (!S_ISDIR(st.st_mode))
+        return 0;
+    if (!w->max && depth >= DEPTH_MAX)
+        return move_up(w, dir, name);
+    return remember(dir, name, depth + 1, &w->list);
+}
+
+/* Visit what is in the directory @fd, which is closed. */
+static int
+visit_entries(struct walk *w, int fd, int depth)
 {
     DIR *dir = fdopendir(fd);
     const struct dirent *entry;
-    struct stat st;
     int r = 0;
 
     if (!dir) {
@@ -80,41 +128,53 @@ count_entries(int fd, const struct measure *max, struct measure *m, struct waiti
         close(fd);
         return r;
     }
-    while (r == 0 && !over(m, max) && (entry = readdir(dir))) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-            fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-            continue; /* removed meanwhile */
-        add(m, &st);
-        if (S_ISDIR(st.st_mode))
-            r = remember(dirfd(dir), entry->d_name, list);
-    }
+    while (r == 0 && !counted_enough(w) && (entry = readdir(dir)))
+        r = visit(w, dirfd(dir), entry->d_name, depth);
     closedir(dir);
+    return r;
+}
+
+static int
+walk(struct walk *w, const char *directory)
+{
+    /* Without traces in the times of access, which a tenant could wait for. */
+    const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NOATIME;
+    int r;
+
+    w->top = open(directory, flags);
+    r = w->top < 0 ? -errno : remember(w->top, ".", 0, &w->list);
+    while (w->list) {
+        struct waiting *next = w->list;
+        int fd = -1;
+
+        w->list = next->next;
+        if (r == 0 && !counted_enough(w))
+            fd = open_by_handle_at(w->top, &next->handle, flags);
+        if (fd >= 0)
+            r = visit_entries(w, fd, next->depth);
+        else if (r == 0 && !counted_enough(w) && errno != ESTALE) /* ESTALE: removed meanwhile */
+            r = -errno;
+        free(next);
+    }
+    if (w->top >= 0)
+        close(w->top);
     return r;
 }
 
 int
 measure_tree(const char *directory, const struct measure *max, struct measure *m)
 {
-    /* Without traces in the times of access, which a tenant could wait for. */
-    const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NOATIME;
-    _cleanup_(closep) int top = open(directory, flags);
-    struct waiting *list = NULL;
-    int r = top < 0 ? -errno : remember(top, ".", &list);
+    struct walk w = {.max = max, .m = m};
 
-    while (list) {
-        struct waiting *w = list;
-        int fd = -1;
+    return walk(&w, directory);
+}
 
-        list = w->next;
-        if (r == 0 && !over(m, max))
-            fd = open_by_handle_at(top, &w->handle, flags);
-        if (fd >= 0)
-            r = count_entries(fd, max, m, &list);
-        else if (r == 0 && !over(m, max) && errno != ESTALE) /* ESTALE: removed meanwhile */
-            r = -errno;
-        free(w);
-    }
-    return r;
+int
+measure_flatten(const char *directory)
+{
+    struct walk w = {0};
+
+    return walk(&w, directory);
 }
 
 /* A file without a name that was counted. */

@@ -28,4 +28,11 @@ int measure_tree(const char *directory, const struct measure *max, struct measur
  */
 int measure_nameless(pid_t pid, const struct measure *max, struct measure *m);
 
+/*
+ * Make the tree below @directory, in which nothing runs any more, shallow enough to be removed by
+ * who holds a descriptor for each level of it: what is deeper is moved to the top. Needs what
+ * measure_tree() needs. Returns 0 or a negative errno.
+ */
+int measure_flatten(const char *directory);
+
 #endif
