@@ -17,7 +17,12 @@ static const struct {
 } suites[] = {
     /* clang-format off */
     {"privileges", suite_privileges},
+    {"limits-tiers", suite_limits_tiers},
     {"disk", suite_disk},
+    {"exhaustion", suite_exhaustion},
+    {"owners", suite_owners},
+    {"floods", suite_floods},
+    {"growth", suite_growth},
     /* clang-format on */
 };
 

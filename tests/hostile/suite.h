@@ -4,6 +4,11 @@
 
 /* Run the group; returns the number of tests that failed. */
 int suite_privileges(void);
+int suite_limits_tiers(void);
 int suite_disk(void);
+int suite_exhaustion(void);
+int suite_owners(void);
+int suite_floods(void);
+int suite_growth(void);
 
 #endif

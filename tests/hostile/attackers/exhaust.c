@@ -164,6 +164,16 @@ take_empty_pipe(long n)
     return pipe2(fds, O_NONBLOCK);
 }
 
+/* A pipe of the largest size, empty: counted against the user, not against memory. */
+static int
+take_big_pipe(long n)
+{
+    int fds[2];
+
+    (void)n;
+    return pipe2(fds, O_NONBLOCK) < 0 ? -1 : fcntl(fds[1], F_SETPIPE_SZ, MIB);
+}
+
 /* A pair of sockets with full buffers. */
 static int
 take_socket(long n)
@@ -376,6 +386,7 @@ static const struct {
     {"queues", take_queue},
     {"keys", take_key},
     {"locks", take_lock},
+    {"big-pipes", take_big_pipe},
     {"eventfds", take_eventfd},
     {"epolls", take_epoll},
     {"ports", take_port},
@@ -403,7 +414,7 @@ main(int argc, char **argv)
     const char *what = argc > 1 ? argv[1] : "";
     long most = argc > 2 ? strtol(argv[2], NULL, 10) : 1 << 20, n = 0;
     take_fn take = NULL;
-    int hold = argc > 4; /* stay until killed, once it has what it gets */
+    int hold = argc > 4; /* stay until killed */
 
     path = argc > 3 ? argv[3] : "/home/sandbox/exhaust";
     signal(SIGXFSZ, SIG_IGN);
@@ -422,7 +433,10 @@ main(int argc, char **argv)
     else
         printf("%s: got %ld\n", what, n);
     fflush(stdout);
-    while (hold)
-        pause();
+    while (hold) { /* what others leave is taken too */
+        usleep(20000);
+        if (take(n) >= 0)
+            n++;
+    }
     return 0;
 }

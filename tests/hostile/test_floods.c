@@ -1,0 +1,190 @@
+/*
+ * Floods: of output, of executions. What they are stopped by is the flooder's own limit, and the
+ * service's memory, the host's disk and the neighbour do not notice.
+ */
+#include "tests/hostile/suite.h"
+
+#include "tests/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "backend/cleanup.h"
+#include "tests/api/host.h"
+#include "tests/hostile/attack.h"
+#include "tests/hostile/box.h"
+
+enum {
+    FLOOD_SECONDS = 120,
+    GROWTH_KIB = 64 << 10, /* of all workers together; a stream keeps a MiB */
+    SPOOL_KIB =
+        8 << 10, /* of a background execution: a MiB of each stream, and what is on its way */
+    WORKERS = 2, /* sandbox.yaml's service.workers and execution_threads */
+    THREADS = 64,
+    SHARE = THREADS - THREADS / 4,      /* one user's, of each worker */
+    EXECUTIONS = WORKERS * THREADS + 32 /* at one time */
+};
+
+static struct box box;
+
+static int
+open_box(void **state)
+{
+    world_note(state);
+    box_open(&box, ALICE, "floods", "Elevated");
+    return 0;
+}
+
+static int
+close_box(void **state)
+{
+    box_close(&box);
+    return world_check(state);
+}
+
+/* POST @body to the box, and note the most memory that workers have meanwhile, in KiB. */
+static struct reply
+flood(const char *command, long *ret_most_kib)
+{
+    json_auto_t *body =
+        json_pack("{s:s, s:i}", "command", command, "timeout_seconds", FLOOD_SECONDS);
+    _cleanup_(freep) char *text = json_dumps(body, 0);
+    struct parallel call = {.user = ALICE, .method = "POST", .path = box.exec, .body = text};
+    struct pending *p = pending_start(&call);
+
+    *ret_most_kib = 0;
+    while (!pending_poll(p)) {
+        const struct timespec pause = {.tv_nsec = 50000000};
+        long kib = host_workers_private_kib();
+
+        *ret_most_kib = kib > *ret_most_kib ? kib : *ret_most_kib;
+        nanosleep(&pause, NULL);
+    }
+    pending_finish(p);
+    assert_status(&call.reply, 200);
+    return call.reply;
+}
+
+static void
+a_gigabyte_on_both_streams_at_once_stays_out_of_memory(void **state)
+{
+    struct reply r = box_run(&box, 30, "head -c 2m /dev/zero; head -c 2m /dev/zero >&2");
+    long before = host_workers_private_kib(), most;
+
+    (void)state;
+    reply_done(&r);
+    r = flood("head -c 512m /dev/zero >&2 & head -c 512m /dev/zero; wait", &most);
+    assert_int_equal(int_at(&r, "exit_code"), 0);
+    assert_int_equal(int_at(&r, "stdout_bytes"), 512 << 20);
+    assert_int_equal(int_at(&r, "stderr_bytes"), 512 << 20);
+    assert_true(bool_at(&r, "stdout_truncated") && bool_at(&r, "stderr_truncated"));
+    reply_done(&r);
+    print_message("    workers: %ld KiB before, %ld KiB at most\n", before, most);
+    assert_true(most - before < GROWTH_KIB);
+    neighbour_works();
+}
+
+/* KiB on disk below the directory of the box's guest. */
+static long
+spool_kib(void)
+{
+    char path[PATH_MAX], command[PATH_MAX + 96], line[64] = "";
+    FILE *f;
+
+    host_path("guests", path);
+    snprintf(command, sizeof(command), "du -sk %s/%s", path, box.id);
+    f = popen(command, "re"); /* NOLINT(cert-env33-c): the test's own words */
+    assert_non_null(f);
+    assert_non_null(fgets(line, sizeof(line), f));
+    pclose(f);
+    return strtol(line, NULL, 10);
+}
+
+static bool
+has_ended(void *arg)
+{
+    struct reply r = fetch(ALICE, "/audit/%s", (const char *)arg);
+    bool ended = strcmp(text_at(&r, "status"), "running") != 0;
+
+    assert_true(spool_kib() < SPOOL_KIB);
+    reply_done(&r);
+    return ended;
+}
+
+static void
+a_flood_in_the_background_stays_off_the_disk(void **state)
+{
+    char id[STEP_ID_SIZE];
+    struct reply r = call(ALICE, "POST", box.exec,
+                          "{\"command\": \"head -c 512m /dev/zero\", \"background\": true}", NULL);
+
+    (void)state;
+    assert_status(&r, 202);
+    snprintf(id, sizeof(id), "%s", text_at(&r, "id"));
+    reply_done(&r);
+    wait_until(has_ended, id, FLOOD_SECONDS, "the flood to end");
+    r = fetch(ALICE, "/audit/%s", id);
+    assert_string_equal(text_at(&r, "status"), "completed");
+    assert_int_equal(int_at(&r, "stdout_bytes"), 512 << 20);
+    reply_done(&r);
+}
+
+/* As many executions as a user has threads for run; more are refused, and told when to come again;
+ * whoever else comes is served at once. */
+static void
+a_flood_of_executions_meets_its_own_limit(void **state)
+{
+    struct parallel calls[EXECUTIONS];
+    struct pending *pending[EXECUTIONS];
+    size_t served = 0, refused = 0;
+
+    (void)state;
+    for (size_t i = 0; i < EXECUTIONS; i++) {
+        calls[i] = (struct parallel){
+            .user = ALICE,
+            .method = "POST",
+            .path = box.exec,
+            .body = "{\"command\": \"exec sleep 8\"}",
+        };
+        pending[i] = pending_start(&calls[i]);
+    }
+    for (int round = 0; round < 200; round++)
+        for (size_t i = 0; i < EXECUTIONS; i++)
+            pending_poll(pending[i]);
+    for (int i = 0; i < 5; i++)
+        neighbour_works();
+    for (size_t i = 0; i < EXECUTIONS; i++) {
+        struct reply *r = &calls[i].reply;
+
+        pending_finish(pending[i]);
+        if (r->status == 200) {
+            served++;
+        } else if (r->status == 429) {
+            assert_string_equal(text_at(r, "code"), "quota_exceeded");
+            refused++;
+        } else {
+            fail_msg("an execution of a flood got %ld: %s", r->status, r->body);
+        }
+        reply_done(r);
+    }
+    print_message("    %zu served, %zu refused\n", served, refused);
+    assert_true(served > 0 && served <= WORKERS * SHARE);
+    assert_int_equal(served + refused, EXECUTIONS);
+    box_works(&box);
+}
+
+#define floods_test(f) cmocka_unit_test_setup_teardown(f, open_box, close_box)
+
+int
+suite_floods(void)
+{
+    const struct CMUnitTest tests[] = {
+        floods_test(a_gigabyte_on_both_streams_at_once_stays_out_of_memory),
+        floods_test(a_flood_in_the_background_stays_off_the_disk),
+        floods_test(a_flood_of_executions_meets_its_own_limit),
+    };
+
+    return cmocka_run_group_tests_name("hostile: floods", tests, NULL, remove_containers);
+}
