@@ -96,8 +96,8 @@ broker_fits_disk(struct broker *b, struct docker *d, const struct engine_spec *s
         (long long)most(spec->limits.disk_mb).files);
 }
 
-/* Docker holds a descriptor for every level of the tree that it removes, and fails on one that is
- * deep enough: that is flattened first. */
+/* Docker holds a descriptor for every level of the tree that it removes (overlay2) or spells out
+ * its paths (btrfs), and fails on one that is deep enough: that is flattened first. */
 int
 broker_remove_part(struct broker *b, struct docker *d, const char *id, enum broker_part part,
                    struct error *err)

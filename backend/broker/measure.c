@@ -20,7 +20,7 @@
 enum {
     HANDLE_BYTES = MAX_HANDLE_SZ,
     BLOCK_BYTES = 512 /* of st_blocks */,
-    DEPTH_MAX = 256 /* of a flat tree */
+    DEPTH_MAX = 12 /* of a flat tree: with the longest names, a path that can be opened */
 };
 
 /* A directory to look into. */

@@ -30,7 +30,8 @@ int measure_nameless(pid_t pid, const struct measure *max, struct measure *m);
 
 /*
  * Make the tree below @directory, in which nothing runs any more, shallow enough to be removed by
- * who holds a descriptor for each level of it: what is deeper is moved to the top. Needs what
+ * who holds a descriptor for each level of it, or spells out its paths: what is deeper is moved to
+ * the top. Needs what
  * measure_tree() needs. Returns 0 or a negative errno.
  */
 int measure_flatten(const char *directory);

@@ -192,21 +192,54 @@ fill_places(const json_t *root, struct docker_places *places)
     return 0;
 }
 
+/*
+ * The layer's directory with the btrfs driver, which does not say it: a subvolume by the name that
+ * the engine notes for the container. NULL: it cannot be found out.
+ */
+static char *
+btrfs_layer(const char *root, const char *id)
+{
+    _cleanup_(freep) char *note = NULL, *layer = NULL;
+    char name[128] = "";
+    FILE *f = NULL;
+
+    if (asprintf(&note, "%s/image/btrfs/layerdb/mounts/%s/mount-id", root, id) < 0) {
+        note = NULL;
+        return NULL;
+    }
+    f = fopen(note, "re");
+    if (f && fgets(name, sizeof(name), f))
+        name[strcspn(name, "\n")] = '\0';
+    if (f)
+        fclose(f);
+    if (!name[0] || strchr(name, '/') || name[0] == '.' ||
+        asprintf(&layer, "%s/btrfs/subvolumes/%s", root, name) < 0)
+        layer = NULL;
+    return TAKE(layer);
+}
+
 int
 docker_container_places(struct docker *d, const char *id, struct docker_places *ret,
                         struct error *err)
 {
     struct docker_request req = {.method = "GET", .timeout_ms = INSPECT_TIMEOUT_MS};
     struct docker_places places = {0};
+    struct docker_info info = {0};
     json_auto_t *root = NULL;
-    int r = container_call(d, id, "/json", &req, &root, err);
+    int r = docker_info_recent(d, &info, err);
 
+    if (r == 0)
+        r = container_call(d, id, "/json", &req, &root, err);
     if (r < 0)
         return r;
     if (fill_places(root, &places) < 0) {
         docker_places_done(&places);
         return error_errno(err, ENOMEM, "docker_container_places");
     }
+    id = json_string_value(json_object_get(root, "Id"));
+    if (!places.layer && id && docker_name_check(id, NULL) == 0 &&
+        strcmp(info.storage_driver, "btrfs") == 0)
+        places.layer = btrfs_layer(info.root_dir, id);
     *ret = places;
     return 0;
 }

@@ -32,6 +32,7 @@ struct docker_info {
     char version[64];
     char api_version[16]; /* the one negotiated */
     char storage_driver[32];
+    char root_dir[512];          /* where on its machine it keeps everything */
     char backing_filesystem[32]; /* under overlay2: "extfs", "xfs", ... */
     char cgroup_version[4];      /* "1" or "2" */
     char runtimes[8][32];        /* names, "" beyond the last */

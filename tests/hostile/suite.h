@@ -6,6 +6,7 @@
 int suite_privileges(void);
 int suite_limits_tiers(void);
 int suite_disk(void);
+int suite_disk_enforced(void);
 int suite_exhaustion(void);
 int suite_owners(void);
 int suite_floods(void);

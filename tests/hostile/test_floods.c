@@ -27,7 +27,7 @@ enum {
     EXECUTIONS = WORKERS * THREADS + 32 /* at one time */
 };
 
-static struct box box;
+static struct box box, second;
 
 static int
 open_box(void **state)
@@ -70,12 +70,12 @@ flood(const char *command, long *ret_most_kib)
 static void
 a_gigabyte_on_both_streams_at_once_stays_out_of_memory(void **state)
 {
-    struct reply r = box_run(&box, 30, "head -c 2m /dev/zero; head -c 2m /dev/zero >&2");
+    struct reply r = box_run(&box, 30, "yes | head -c 2m; yes | head -c 2m >&2");
     long before = host_workers_private_kib(), most;
 
     (void)state;
     reply_done(&r);
-    r = flood("head -c 512m /dev/zero >&2 & head -c 512m /dev/zero; wait", &most);
+    r = flood("yes | head -c 512m >&2 & yes | head -c 512m; wait", &most);
     assert_int_equal(int_at(&r, "exit_code"), 0);
     assert_int_equal(int_at(&r, "stdout_bytes"), 512 << 20);
     assert_int_equal(int_at(&r, "stderr_bytes"), 512 << 20);
@@ -118,7 +118,7 @@ a_flood_in_the_background_stays_off_the_disk(void **state)
 {
     char id[STEP_ID_SIZE];
     struct reply r = call(ALICE, "POST", box.exec,
-                          "{\"command\": \"head -c 512m /dev/zero\", \"background\": true}", NULL);
+                          "{\"command\": \"yes | head -c 512m\", \"background\": true}", NULL);
 
     (void)state;
     assert_status(&r, 202);
@@ -131,6 +131,18 @@ a_flood_in_the_background_stays_off_the_disk(void **state)
     reply_done(&r);
 }
 
+/* Whether all but those that can be running have been answered. */
+static bool
+refusals_came(void *arg)
+{
+    struct pending *const *pending = arg;
+    size_t answered = 0;
+
+    for (size_t i = 0; i < EXECUTIONS; i++)
+        answered += pending_poll(pending[i]);
+    return answered >= EXECUTIONS - WORKERS * SHARE;
+}
+
 /* As many executions as a user has threads for run; more are refused, and told when to come again;
  * whoever else comes is served at once. */
 static void
@@ -138,21 +150,20 @@ a_flood_of_executions_meets_its_own_limit(void **state)
 {
     struct parallel calls[EXECUTIONS];
     struct pending *pending[EXECUTIONS];
-    size_t served = 0, refused = 0;
+    size_t served = 0, refused = 0, over_share = 0;
 
     (void)state;
+    box_open(&second, ALICE, "floods2", "Elevated"); /* one alone has fewer processes */
     for (size_t i = 0; i < EXECUTIONS; i++) {
         calls[i] = (struct parallel){
             .user = ALICE,
             .method = "POST",
-            .path = box.exec,
-            .body = "{\"command\": \"exec sleep 8\"}",
+            .path = i % 2 ? box.exec : second.exec,
+            .body = "{\"command\": \"exec sleep 10\"}",
         };
         pending[i] = pending_start(&calls[i]);
     }
-    for (int round = 0; round < 200; round++)
-        for (size_t i = 0; i < EXECUTIONS; i++)
-            pending_poll(pending[i]);
+    wait_until(refusals_came, pending, 30, "the refusals");
     for (int i = 0; i < 5; i++)
         neighbour_works();
     for (size_t i = 0; i < EXECUTIONS; i++) {
@@ -161,18 +172,20 @@ a_flood_of_executions_meets_its_own_limit(void **state)
         pending_finish(pending[i]);
         if (r->status == 200) {
             served++;
-        } else if (r->status == 429) {
-            assert_string_equal(text_at(r, "code"), "quota_exceeded");
+        } else if (r->status == 429 || r->status == 503) {
+            over_share += strcmp(text_at(r, "code"), "quota_exceeded") == 0;
             refused++;
         } else {
             fail_msg("an execution of a flood got %ld: %s", r->status, r->body);
         }
         reply_done(r);
     }
-    print_message("    %zu served, %zu refused\n", served, refused);
+    print_message("    %zu served, %zu refused, %zu of them for the user's share\n", served,
+                  refused, over_share);
     assert_true(served > 0 && served <= WORKERS * SHARE);
-    assert_int_equal(served + refused, EXECUTIONS);
+    assert_true(over_share > 0);
     box_works(&box);
+    box_close(&second);
 }
 
 #define floods_test(f) cmocka_unit_test_setup_teardown(f, open_box, close_box)

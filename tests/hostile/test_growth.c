@@ -145,7 +145,7 @@ fight(int n)
         reply_done(&r);
     }
     if (n % 100 == 0) {
-        r = box_try(&box, 9, "exec /workspace/exhaust anonymous 9999");
+        r = box_try(&box, 9, "exec /workspace/exhaust memfd 9999");
         assert_true(bool_at(&r, "oom_killed"));
         reply_done(&r);
     }
