@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include <fcgiapp.h>
@@ -17,7 +18,7 @@
 #include "fcgi/router.h"
 #include "fcgi/shares.h"
 
-enum { PEERS_MAX = 16, RETRY_SECONDS = 1 };
+enum { PEERS_MAX = 16, RETRY_SECONDS = 1, COMPLAINT_MS = 1000 };
 
 static void *
 thread_begin(void *context)
@@ -33,13 +34,25 @@ thread_end(void *thread)
     backend_free(thread);
 }
 
+/* Whether nobody has said so for a second: a flood of requests is not to become one of the log. */
+static bool
+worth_saying(void)
+{
+    static _Atomic int64_t said_ms;
+    int64_t now_ms = time_monotonic_ms(), before_ms = atomic_load(&said_ms);
+
+    return now_ms - before_ms >= COMPLAINT_MS &&
+           atomic_compare_exchange_strong(&said_ms, &before_ms, now_ms);
+}
+
 /* Note a failure once: ours as errors, the caller's where somebody debugs. */
 static void
 log_failure(const struct incoming *in, const struct error *e)
 {
     int status = problem_status(e->code);
+    bool ours = status >= 500 && (e->code != ERR_OVERLOADED || worth_saying());
 
-    log_write(status >= 500 ? LOG_LEVEL_ERROR : LOG_LEVEL_DEBUG,
+    log_write(ours ? LOG_LEVEL_ERROR : LOG_LEVEL_DEBUG,
               "request=%s status=%d code=%s user=%s: %s%s%s (%s /api/sandbox%s)", in->request_id,
               status, error_name(e->code), in->user ? in->user : "-", e->msg,
               e->detail[0] ? ": " : "", e->detail, in->method, in->path ? in->path : " elsewhere");
