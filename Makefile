@@ -103,7 +103,7 @@ $(BUILD)/tests/hostile-tests: $(HOSTILE_OBJ) $(API_BASE_OBJ) $(COMMON_OBJ) $(OBJ
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
 # Programs that are run inside a sandbox, in any image: static, and without its libraries.
-$(BUILD)/tests/attackers/%: tests/hostile/attackers/%.c
+$(BUILD)/tests/attackers/%: tests/hostile/attackers/%.c $(wildcard tests/hostile/attackers/*.h)
 	@mkdir -p $(@D)
 	$(call show,CC)
 	$(Q)$(MUSL_CC) $(BASE) -O1 -static -pthread -o $@ $<

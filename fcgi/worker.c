@@ -11,6 +11,7 @@
 
 #include "backend/buf.h"
 #include "backend/config/current.h"
+#include "backend/id.h"
 #include "backend/log.h"
 #include "fcgi/problem.h"
 #include "fcgi/request.h"

@@ -7,16 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/cleanup.h"
 #include "tests/api/host.h"
 #include "tests/api/steps.h"
 
 enum { SCRIPT_SIZE = 8192 };
 
 /* The attacker's program lies in a workspace that its tenant could have written it to. */
-static void
-place(const char *user, const char *agent, const char *program)
+void
+attack_place(const char *user, const char *agent, const char *program)
 {
-    const char *from = getenv("ATTACKERS");
+    const char *from = getenv("ATTACKERS"); /* NOLINT(concurrency-mt-unsafe): one thread */
 
     assert_non_null(from);
     run_in(user, agent, "attack", "true"); /* makes the workspace */
@@ -26,34 +27,65 @@ place(const char *user, const char *agent, const char *program)
 }
 
 struct reply
+attack_shell(const char *user, const char *agent, const char *command)
+{
+    struct reply r = execute(user, "{s:s, s:s, s:s}", "command", command, "agent_id", agent,
+                             "session_id", "attack");
+
+    if (strstr(r.body, CANARY_TEXT))
+        fail_msg("the attacker has read a canary: %s", r.body);
+    return r;
+}
+
+struct reply
 attack(const char *user, const char *agent, const char *program, const char *arguments)
 {
     char script[SCRIPT_SIZE];
 
-    place(user, agent, program);
+    attack_place(user, agent, program);
     snprintf(script, sizeof(script), "/workspace/%s %s", program, arguments);
-    return execute(user, "{s:s, s:s, s:s}", "command", script, "agent_id", agent, "session_id",
-                   "attack");
+    return attack_shell(user, agent, script);
 }
 
 void
 assert_got(const struct reply *r, const char *expected)
 {
-    assert_int_equal(r->status, 200);
-    assert_string_equal(json_string_value(json_object_get(r->json, "stdout")), expected);
-    assert_int_equal(json_integer_value(json_object_get(r->json, "exit_code")), 0);
+    assert_status(r, 200);
+    assert_string_equal(text_at(r, "stdout"), expected);
+    if (null_at(r, "exit_code") || int_at(r, "exit_code") != 0)
+        fail_msg("the attacker failed: %s", r->body);
 }
 
-int
-world_note(void **state)
+static bool
+is_refusal(const char *line, size_t len)
 {
-    (void)state;
-    return 0;
+    static const char *const answers[] = {"Operation not permitted", "Permission denied",
+                                          "Read-only file system", "No such file or directory",
+                                          "Function not implemented"};
+
+    for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+        size_t size = strlen(answers[i]);
+
+        if (len > size + 2 && strncmp(line + len - size, answers[i], size) == 0 &&
+            strncmp(line + len - size - 2, ": ", 2) == 0)
+            return true;
+    }
+    return false;
 }
 
-int
-world_check(void **state)
+void
+assert_refused(const struct reply *r, size_t count)
 {
-    (void)state;
-    return 0;
+    const char *line;
+    size_t seen = 0, len;
+
+    assert_status(r, 200);
+    for (line = text_at(r, "stdout"); *line; line += len + (line[len] != '\0')) {
+        len = strcspn(line, "\n");
+        if (!is_refusal(line, len))
+            fail_msg("the attacker got: %.*s", (int)len, line);
+        seen++;
+    }
+    assert_int_equal(seen, count);
+    assert_int_equal(int_at(r, "exit_code"), 0);
 }

@@ -2,7 +2,10 @@
 #ifndef TESTS_HOSTILE_ATTACK_H
 #define TESTS_HOSTILE_ATTACK_H
 
+#include <stddef.h>
+
 #include "tests/api/client.h"
+#include "tests/hostile/world.h"
 
 /*
  * Run the attacker @program (tests/hostile/attackers/PROGRAM.c, put into the workspace of @agent of
@@ -11,15 +14,18 @@
 struct reply attack(const char *user, const char *agent, const char *program,
                     const char *arguments);
 
+/* Run the sh text @command as @agent of @user, in the session where attack() does. The caller frees
+ * the answer. */
+struct reply attack_shell(const char *user, const char *agent, const char *command);
+
+/* Put the attacker @program into the workspace of @agent of @user. */
+void attack_place(const char *user, const char *agent, const char *program);
+
 /* Fail the test unless @r is a 200 whose command exited with 0 and wrote exactly @expected. */
 void assert_got(const struct reply *r, const char *expected);
 
-/* Put canaries on the host and into another tenant's workspace, and note mounts, sockets and
- * containers: a cmocka setup. Returns 0. */
-int world_note(void **state);
-
-/* Fail unless the canaries are unread and unchanged, mounts and sockets are as containers say, no
- * execution is left running, and the API answers: a cmocka teardown. Returns 0. */
-int world_check(void **state);
+/* Fail the test unless @r is a 200 whose command exited with 0 and wrote @count lines, each of
+ * which tells of a refusal: by which errno differs between kernels and seccomp profiles. */
+void assert_refused(const struct reply *r, size_t count);
 
 #endif

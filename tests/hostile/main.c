@@ -17,6 +17,14 @@ static const struct {
 } suites[] = {
     /* clang-format off */
     {"privileges", suite_privileges},
+    {"guest", suite_guest},
+    {"procfs", suite_procfs},
+    {"kernel", suite_kernel},
+    {"setuid", suite_setuid},
+    {"workspace", suite_workspace},
+    {"evasion", suite_evasion},
+    {"descriptors", suite_descriptors},
+    {"agents", suite_agents},
     {"limits-tiers", suite_limits_tiers},
     {"disk", suite_disk},
     {"disk-enforced", suite_disk_enforced},

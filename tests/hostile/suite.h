@@ -4,6 +4,14 @@
 
 /* Run the group; returns the number of tests that failed. */
 int suite_privileges(void);
+int suite_guest(void);
+int suite_procfs(void);
+int suite_kernel(void);
+int suite_descriptors(void);
+int suite_agents(void);
+int suite_evasion(void);
+int suite_setuid(void);
+int suite_workspace(void);
 int suite_limits_tiers(void);
 int suite_disk(void);
 int suite_disk_enforced(void);

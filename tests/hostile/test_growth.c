@@ -33,13 +33,14 @@ struct figures {
     long fds, pss_kib;
 };
 
-static struct box box;
+static struct box box, small; /* where memory is soon full */
 
 static int
 open_box(void **state)
 {
     world_note(state);
     box_open(&box, ALICE, "growth", "Standard");
+    box_open(&small, ALICE, "growth2", "Sandbox");
     return 0;
 }
 
@@ -47,6 +48,7 @@ static int
 close_box(void **state)
 {
     box_close(&box);
+    box_close(&small);
     return world_check(state);
 }
 
@@ -119,33 +121,29 @@ number_of(const char *command)
 static void
 fight(int n)
 {
-    static const struct {
-        const char *command;
-        int seconds;
-    } attacks[] = {
-        {"(setsid sleep 999 >/dev/null 2>&1 &); setsid sh -c 'trap \"\" TERM; sleep 999' & exit 1",
-         9},
-        {"head -c 300k /dev/zero; head -c 300k /dev/zero >&2; kill -SEGV $$", 9},
-        {"exec no-such-program", 9},
-        {"exec /workspace/exhaust inotify 9999", 9},
-        {"exec /workspace/exhaust zombies 9999", 9},
-        {"kill -9 1; kill -STOP -1 2>/dev/null; exit 7", 9},
-        {"exec 0<&- 1>&- 2>&-; (sleep 999 &)", 9},
-        {"(/bin/true & /bin/true & /bin/true & :); exec /workspace/exhaust eventfds 500", 9},
+    static const char *const attacks[] = {
+        "(setsid sleep 999 >/dev/null 2>&1 &); setsid sh -c 'trap \"\" TERM; sleep 999' & exit 1",
+        "head -c 300k /dev/zero; head -c 300k /dev/zero >&2; kill -SEGV $$",
+        "exec no-such-program",
+        "exec /workspace/exhaust inotify 9999",
+        "exec /workspace/exhaust zombies 9999",
+        "kill -9 1; kill -STOP -1 2>/dev/null; exit 7",
+        "exec 0<&- 1>&- 2>&-; (sleep 999 &)",
+        "(/bin/true & /bin/true & /bin/true & :); exec /workspace/exhaust eventfds 500",
     };
     size_t i = (size_t)n % ARRAY_LEN(attacks);
-    struct reply r = box_try(&box, attacks[i].seconds, "%s", attacks[i].command);
+    struct reply r = box_try(&box, 60, "%s", attacks[i]);
 
     if (r.status != 200)
-        fail_msg("%s got %s", attacks[i].command, r.body);
+        fail_msg("%s got %s", attacks[i], r.body);
     reply_done(&r);
-    if (n % 50 == 0) { /* and those that are cut off */
+    if (n % 100 == 50) { /* and those that are cut off */
         r = box_try(&box, 1, "trap '' TERM; while :; do :; done");
         assert_status(&r, 200);
         reply_done(&r);
     }
     if (n % 100 == 0) {
-        r = box_try(&box, 9, "exec /workspace/exhaust memfd 9999");
+        r = box_run(&small, 60, "exec /workspace/exhaust memfd 9999");
         assert_true(bool_at(&r, "oom_killed"));
         reply_done(&r);
     }

@@ -19,11 +19,45 @@ enum {
     STUBBORN_ROUNDS = 50 /* looks at zombies that wait(2) withholds because somebody traces them */
 };
 
-/* The state letter and parent of @pid from /proc/PID/stat. Returns false if it is gone. */
+/* The numbers of fields, as proc(5) has them. */
+enum { STAT_STATE = 3, STAT_PARENT = 4, STAT_THREADS = 20 };
+
+/* What the kernel says of a process. */
+struct process {
+    pid_t parent;
+    bool dead; /* all of it, and only to be reaped */
+};
+
+/*
+ * Read the fields of /proc/PID/stat that follow the name, at @at. A process whose first thread has
+ * ended looks like a zombie as long as others run.
+ */
 static bool
-process_stat(pid_t pid, char *ret_state, pid_t *ret_parent)
+parse_stat(const char *at, struct process *ret)
 {
-    char path[32], text[256];
+    char state = '\0';
+    long threads = 0;
+    int field;
+
+    for (field = STAT_STATE; *at == ' ' && field <= STAT_THREADS; field++) {
+        at++;
+        if (field == STAT_STATE)
+            state = *at;
+        else if (field == STAT_PARENT)
+            ret->parent = (pid_t)strtol(at, NULL, 10);
+        else if (field == STAT_THREADS)
+            threads = strtol(at, NULL, 10);
+        at += strcspn(at, " ");
+    }
+    ret->dead = (state == 'Z' || state == 'X') && threads <= 1;
+    return field > STAT_THREADS;
+}
+
+/* Look @pid up. Returns false if it is gone. */
+static bool
+process_look(pid_t pid, struct process *ret)
+{
+    char path[32], text[512];
     const char *after;
     ssize_t len;
     int fd;
@@ -38,20 +72,16 @@ process_stat(pid_t pid, char *ret_state, pid_t *ret_parent)
         return false;
     text[len] = '\0';
     after = strrchr(text, ')'); /* the name before it may hold anything */
-    if (!after || strlen(after) < 5)
-        return false;
-    *ret_state = after[2];
-    *ret_parent = (pid_t)strtol(after + 4, NULL, 10);
-    return true;
+    return after && parse_stat(after + 1, ret);
 }
 
 static void
-visit(pid_t pid, char state, bool (*spared)(pid_t pid), struct census *c)
+visit(pid_t pid, const struct process *p, bool (*spared)(pid_t pid), struct census *c)
 {
     if (spared && spared(pid))
         return;
     c->fingerprint = (c->fingerprint ^ (uint64_t)pid) * UINT64_C(0x100000001b3); /* FNV-1a */
-    if (state == 'Z' || state == 'X')
+    if (p->dead)
         return;
     kill(pid, SIGKILL);
     c->living++;
@@ -60,11 +90,10 @@ visit(pid_t pid, char state, bool (*spared)(pid_t pid), struct census *c)
 static void
 visit_listed(pid_t pid, bool (*spared)(pid_t pid), struct census *c)
 {
-    pid_t parent;
-    char state;
+    struct process p;
 
-    if (process_stat(pid, &state, &parent))
-        visit(pid, state, spared, c);
+    if (process_look(pid, &p))
+        visit(pid, &p, spared, c);
 }
 
 /* Children as the kernel lists them: numbers, each with a space behind it. False: it has no list.
@@ -99,15 +128,15 @@ census_of_all(bool (*spared)(pid_t pid), struct census *c)
 {
     DIR *proc = opendir("/proc");
     const struct dirent *entry;
-    pid_t pid, parent;
-    char state;
+    struct process p;
+    pid_t pid;
 
     if (!proc)
         return;
     while ((entry = readdir(proc)) != NULL) {
         pid = (pid_t)strtol(entry->d_name, NULL, 10); /* 0: not a process */
-        if (pid > 1 && process_stat(pid, &state, &parent) && parent == getpid())
-            visit(pid, state, spared, c);
+        if (pid > 1 && process_look(pid, &p) && p.parent == getpid())
+            visit(pid, &p, spared, c);
     }
     closedir(proc);
 }

@@ -1,16 +1,8 @@
-/* Tries to become more than it is. Prints, a line each, what it gets: an error's name or "got it".
- */
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
+/* Tries to become more than a command is. */
 #include <sys/prctl.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
-static void
-report(const char *what, int r)
-{
-    printf("%s: %s\n", what, r < 0 ? strerror(errno) : "got it");
-}
+#include "tests/hostile/attackers/attacker.h"
 
 int
 main(void)
@@ -20,5 +12,6 @@ main(void)
     report("setresuid of the guest", setresuid(0, 0, 0));
     report("chroot", chroot("/tmp"));
     report("keep capabilities", prctl(PR_SET_SECUREBITS, 1, 0, 0, 0));
+    report("take back new privileges", prctl(PR_SET_NO_NEW_PRIVS, 0, 0, 0, 0));
     return 0;
 }
