@@ -154,6 +154,8 @@ api: all $(BUILD)/tests/api-tests ## Run the tests through nginx and Docker
 
 hostile: all $(BUILD)/tests/hostile-tests ## Run the attacks of tests/hostile
 	@ATTACKERS=$(CURDIR)/$(BUILD)/tests/attackers $(SERVER) tests/api/users $(BUILD)/tests/hostile-tests
+	@ATTACKERS=$(CURDIR)/$(BUILD)/tests/attackers BTRFS_MB=8192 $(SERVER) tests/api/users \
+	    $(BUILD)/tests/hostile-tests disk-enforced
 
 readme: all ## Run the README's examples and compare what they print
 	@$(SERVER) node tests/readme.mjs

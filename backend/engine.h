@@ -109,7 +109,7 @@ int engine_image_id(struct engine *e, const char *image, char ret[ENGINE_IMAGE_I
                     struct error *err);
 
 /* Start a stopped one, workspace attached; returns when its guest listens (120 s). Running is fine.
- * Also ERR_NOT_FOUND. */
+ * Also ERR_NOT_FOUND, and ERR_QUOTA_EXCEEDED: its files take more than its disk limit. */
 int engine_start(struct engine *e, const struct engine_spec *spec, struct error *err);
 
 /* Stop it; its commands are killed (60 s). Stopped is fine. Also ERR_NOT_FOUND. */
@@ -128,6 +128,17 @@ int engine_list(struct engine *e, bool disk, struct engine_container **ret, size
 /* One container's state and disk use (60 s). Also ERR_NOT_FOUND. */
 int engine_inspect(struct engine *e, const char *id, struct engine_container *ret,
                    struct error *err);
+
+/* What a container's own files take, as far as the engine does not see to the limit itself. */
+struct engine_disk {
+    bool over;     /* the limit of bytes, or that of files: one for 16 KiB */
+    int64_t bytes; /* of as many files as were counted; over the limit, nothing more is */
+    int64_t files;
+};
+
+/* Measure the disk use of container @id against a limit (60 s). Also ERR_NOT_FOUND. */
+int engine_disk(struct engine *e, const char *id, int64_t limit_mb, struct engine_disk *ret,
+                struct error *err);
 
 /*
  * What @count (at most ENGINE_STATS_MAX) containers use now (30 s), read in one go: ids in @ids,

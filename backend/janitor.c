@@ -9,6 +9,7 @@
 
 #include "backend/background.h"
 #include "backend/container.h"
+#include "backend/disk.h"
 #include "backend/engine.h"
 #include "backend/idempotency.h"
 #include "backend/idle.h"
@@ -18,7 +19,7 @@
 #include "backend/store/store.h"
 
 enum {
-    TICK_SECONDS = 1, /* how often the WAL and the background are looked at */
+    TICK_SECONDS = 1, /* how often the WAL, the background and disks are looked at */
     PASS_SECONDS = 60,
     DOWN_SECONDS = 5, /* until the next look for an engine that is down */
     AUDIT_BATCH = 100
@@ -143,24 +144,6 @@ settle(struct pass *p, const struct container *c, struct error *err)
     return store_container_status(p->store, c->id, CONTAINER_STOPPED, 0, err);
 }
 
-/* Where the storage driver has no limit of its own, a container over its disk limit is stopped. */
-static int
-watch_disk(struct pass *p, const struct container *c, const struct engine_container *e,
-           struct error *err)
-{
-    const struct caller us = {.user = c->owner, .role = ROLE_ADMIN};
-    struct container stopped = {0};
-    int r;
-
-    if (!e->running || e->disk_bytes >> 20 <= c->limits.disk_mb)
-        return 0;
-    log_warn("container %s uses %lld MB of disk, its limit is %lld MB: stopped", c->id,
-             (long long)(e->disk_bytes >> 20), (long long)c->limits.disk_mb);
-    r = container_stop(p->backend, &us, c->id, &stopped, err);
-    container_done(&stopped);
-    return r;
-}
-
 /* A guest that does not answer keeps its spools; it is not the pass that this should end. */
 static void
 tidy_spools(struct pass *p, const struct container *c)
@@ -169,6 +152,22 @@ tidy_spools(struct pass *p, const struct container *c)
 
     if (background_tidy(p->backend, c->id, &err) < 0)
         log_debug("spools of container %s stay: %s (%s)", c->id, err.msg, err.detail);
+}
+
+/* Remove a container that nobody goes on with. One that Docker does not remove is left to the next
+ * pass: it must not keep this one from the others. */
+static int
+discard(struct pass *p, const struct container *c, struct error *err)
+{
+    int r = container_discard(p->backend, c->id, err);
+
+    if (r == 0)
+        log_info("container %s was abandoned and is removed", c->id);
+    if (r != -EREMOTEIO)
+        return r;
+    log_warn("container %s was abandoned and stays for now: %s", c->id, err->msg);
+    error_clear(err);
+    return 0;
 }
 
 static int
@@ -185,13 +184,11 @@ tend_rows(struct pass *p, struct error *err)
         if (r < 0)
             break;
         if (nobodys) {
-            r = container_discard(p->backend, c->id, err);
-            log_info("container %s was abandoned and is removed", c->id);
+            r = discard(p, c, err);
         } else if (c->status == CONTAINER_RUNNING && (!e || !e->running)) {
             r = settle(p, c, err);
         } else if (c->status == CONTAINER_RUNNING) {
             tidy_spools(p, c);
-            r = watch_disk(p, c, e, err);
         } else if (c->status == CONTAINER_STOPPED && e && e->running) {
             r = idle_finish_stop(p->backend, c->id, err);
         }
@@ -233,15 +230,12 @@ remove_stray_images(struct pass *p, struct error *err)
     return r;
 }
 
-/* List what the engine has, with disk use where that is ours to watch. */
+/* List what the engine has. */
 static int
 list_engine(struct pass *p, struct error *err)
 {
-    struct engine_info info;
-    int r = engine_info(p->backend->engine, &info, err);
+    int r = engine_list(p->backend->engine, false, &p->found, &p->found_count, err);
 
-    if (r == 0)
-        r = engine_list(p->backend->engine, !info.disk_enforced, &p->found, &p->found_count, err);
     return r < 0 ? r : engine_snapshot_list(p->backend->engine, &p->images, &p->image_count, err);
 }
 
@@ -324,11 +318,29 @@ report(const struct error *err, bool *down)
     *down = now_down;
 }
 
+/* What is looked at with every tick. A down engine is the pass's to report. */
+static void
+tick(struct backend *b, struct disk_watch *disk)
+{
+    struct error err = {0};
+
+    if ((background_tend(b, &err) < 0 || container_discard_spent(b, &err) < 0) &&
+        err.code != ERR_DOCKER_DOWN)
+        log_warn("janitor: %s (%s)", err.msg, err.detail);
+    error_clear(&err);
+    if (disk_tend(b, disk, &err) < 0 && err.code != ERR_DOCKER_DOWN)
+        log_warn("janitor: disk: %s (%s)", err.msg, err.detail);
+    error_clear(&err);
+    if (tend_wal(b, &err) < 0)
+        log_warn("janitor: %s (%s)", err.msg, err.detail);
+}
+
 /* The loop: a tick a second, a pass a minute or when nudged, until TERM. */
 static void
 run(struct backend *b, const sigset_t *signals)
 {
-    const struct timespec tick = {.tv_sec = TICK_SECONDS};
+    const struct timespec pause = {.tv_sec = TICK_SECONDS};
+    struct disk_watch disk = {0};
     int64_t next_ms = 0;
     bool down = false;
 
@@ -341,14 +353,8 @@ run(struct backend *b, const sigset_t *signals)
             report(&err, &down);
             next_ms = time_monotonic_ms() + (down ? DOWN_SECONDS : PASS_SECONDS) * INT64_C(1000);
         }
-        error_clear(&err);
-        if ((background_tend(b, &err) < 0 || container_discard_spent(b, &err) < 0) &&
-            err.code != ERR_DOCKER_DOWN)
-            log_warn("janitor: %s (%s)", err.msg, err.detail);
-        error_clear(&err);
-        if (tend_wal(b, &err) < 0)
-            log_warn("janitor: %s (%s)", err.msg, err.detail);
-        sig = sigtimedwait(signals, NULL, &tick);
+        tick(b, &disk);
+        sig = sigtimedwait(signals, NULL, &pause);
         if (sig == SIGTERM)
             return;
         error_clear(&err);

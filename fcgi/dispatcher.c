@@ -153,6 +153,7 @@ serve_connection(void *context, void *thread, uint64_t token)
     bool overloaded = token_overloaded(token);
     struct turn turn = {
         .fd = token_fd(token),
+        .lane = token_lane(token),
         .overloaded = overloaded,
         .pool = d->pools[overloaded ? LANE_CONTROL : token_lane(token)],
     };

@@ -26,6 +26,7 @@ struct pool;
 /* A connection's turn with a thread, for one request. Lifetime: request. */
 struct turn {
     int fd;
+    enum lane lane;    /* that it came by */
     bool overloaded;   /* answer that, and do nothing else */
     struct pool *pool; /* the dispatcher's own business, as is the next */
     bool ending;

@@ -4,19 +4,22 @@
 #include <errno.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include <fcgiapp.h>
 
 #include "backend/buf.h"
 #include "backend/config/current.h"
+#include "backend/id.h"
 #include "backend/log.h"
 #include "fcgi/problem.h"
 #include "fcgi/request.h"
 #include "fcgi/response.h"
 #include "fcgi/router.h"
+#include "fcgi/shares.h"
 
-enum { PEERS_MAX = 16 };
+enum { PEERS_MAX = 16, RETRY_SECONDS = 1, COMPLAINT_MS = 1000 };
 
 static void *
 thread_begin(void *context)
@@ -32,22 +35,41 @@ thread_end(void *thread)
     backend_free(thread);
 }
 
+/* Whether nobody has said so for a second: a flood of requests is not to become one of the log. */
+static bool
+worth_saying(void)
+{
+    static _Atomic int64_t said_ms;
+    int64_t now_ms = time_monotonic_ms(), before_ms = atomic_load(&said_ms);
+
+    return now_ms - before_ms >= COMPLAINT_MS &&
+           atomic_compare_exchange_strong(&said_ms, &before_ms, now_ms);
+}
+
 /* Note a failure once: ours as errors, the caller's where somebody debugs. */
 static void
 log_failure(const struct incoming *in, const struct error *e)
 {
     int status = problem_status(e->code);
+    bool ours = status >= 500 && (e->code != ERR_OVERLOADED || worth_saying());
 
-    log_write(status >= 500 ? LOG_LEVEL_ERROR : LOG_LEVEL_DEBUG,
+    log_write(ours ? LOG_LEVEL_ERROR : LOG_LEVEL_DEBUG,
               "request=%s status=%d code=%s user=%s: %s%s%s (%s /api/sandbox%s)", in->request_id,
               status, error_name(e->code), in->user ? in->user : "-", e->msg,
               e->detail[0] ? ": " : "", e->detail, in->method, in->path ? in->path : " elsewhere");
 }
 
+/* Whether the request is one that counts among its user's executions. */
+static bool
+takes_share(const struct worker_spec *w, const struct incoming *in, const struct turn *turn)
+{
+    return w->shares && in->user && turn->lane == LANE_EXECUTION && !turn->overloaded;
+}
+
 /* Have the router answer, in a thread that may have failed to make its backend. */
 static void
-answer(const struct worker_spec *w, struct backend *b, const struct incoming *in,
-       struct stream *stream, int peer_fd, struct answer *a)
+route(const struct worker_spec *w, struct backend *b, const struct incoming *in,
+      struct stream *stream, int peer_fd, struct answer *a)
 {
     if (!b) {
         error_set_detail(&a->error, ERR_OVERLOADED, "out of memory", "try again in a moment");
@@ -59,12 +81,34 @@ answer(const struct worker_spec *w, struct backend *b, const struct incoming *in
     backend_end(b);
 }
 
+/* The same for a request that is to be answered at all. */
+static void
+answer(const struct worker_spec *w, struct backend *b, const struct incoming *in,
+       struct stream *stream, const struct turn *turn, struct answer *a)
+{
+    bool counts = takes_share(w, in, turn);
+
+    if (turn->overloaded) {
+        error_set(&a->error, ERR_OVERLOADED,
+                  "as many executions run as may; try again in a moment");
+    } else if (counts && !shares_take(w->shares, in->user)) {
+        error_set(&a->error, ERR_QUOTA_EXCEEDED,
+                  "as many of your executions run as may at one time; try again in a moment");
+        a->error.retry_after_seconds = RETRY_SECONDS;
+    } else {
+        route(w, b, in, stream, turn->fd, a);
+        if (counts)
+            shares_give(w->shares, in->user);
+    }
+}
+
 /*
  * Read, answer and write one request. The body is read to its end whatever the answer will be,
  * because the next request of a kept connection comes after it. Returns whether one may come.
  */
 static bool
-serve_request(const struct worker_spec *w, struct backend *b, FCGX_Request *r, bool overloaded)
+serve_request(const struct worker_spec *w, struct backend *b, FCGX_Request *r,
+              const struct turn *turn)
 {
     struct incoming in;
     struct answer a = {0};
@@ -78,10 +122,8 @@ serve_request(const struct worker_spec *w, struct backend *b, FCGX_Request *r, b
     response_stream_init(&stream, r->out, &in);
     if (request_body(r->in, &in, &body, &at_end, &a.error) == -EPIPE)
         return false;
-    if (a.error.code == ERR_NONE && overloaded)
-        error_set(&a.error, ERR_OVERLOADED, "as many executions run as may; try again in a moment");
-    else if (a.error.code == ERR_NONE)
-        answer(w, b, &in, &stream.stream, r->ipcFd, &a);
+    if (a.error.code == ERR_NONE)
+        answer(w, b, &in, &stream.stream, turn, &a);
     if (a.error.code != ERR_NONE)
         log_failure(&in, &a.error);
     if (stream.stream.begun ? FCGX_GetError(r->out) != 0 : response_send(r->out, &in, &a) < 0)
@@ -108,7 +150,7 @@ serve(void *context, void *thread, struct turn *turn)
     if (FCGX_Accept_r(&r) < 0)
         return false;
     /* Parameters that broke off count as complete to libfcgi; only the stream knows. */
-    if (FCGX_GetError(r.in) != 0 || !serve_request(w, thread, &r, turn->overloaded))
+    if (FCGX_GetError(r.in) != 0 || !serve_request(w, thread, &r, turn))
         r.keepConnection = 0;
     turn_ending(turn);
     FCGX_Finish_r(&r);
@@ -193,7 +235,15 @@ worker_serve(struct worker_spec *spec, struct error *err)
     };
     if (d.peer_count == 0)
         return error_set(err, ERR_VALIDATION, "sandbox.yaml: no account of allowed_peers exists");
-    return dispatcher_run(&d, err);
+    spec->shares = shares_new(d.threads[LANE_EXECUTION]);
+    if (!spec->shares)
+        return error_errno(err, ENOMEM, "shares");
+    r = dispatcher_run(&d, err);
+    if (r != 1) { /* otherwise threads still use them */
+        shares_free(spec->shares);
+        spec->shares = NULL;
+    }
+    return r;
 }
 
 int

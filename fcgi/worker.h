@@ -9,11 +9,14 @@
 #include "fcgi/dispatcher.h"
 #include "handlers/handler.h"
 
+struct shares;
+
 /* Lifetime: process. */
 struct worker_spec {
     const struct service_context *context;
     const struct route *const *tables; /* NULL-terminated */
     int listeners[LANE_COUNT];
+    struct shares *shares; /* of the execution threads; worker_serve() makes it */
 };
 
 /*

@@ -238,6 +238,16 @@ engine_inspect(struct engine *e, const char *id, struct engine_container *ret, s
 }
 
 int
+engine_disk(struct engine *e, const char *id, int64_t limit_mb, struct engine_disk *ret,
+            struct error *err)
+{
+    struct broker_disk_request request = {.limit_mb = limit_mb};
+
+    snprintf(request.id, sizeof(request.id), "%s", id);
+    return call_one(e, BROKER_DISK, &request, sizeof(request), 60, sizeof(*ret), ret, err);
+}
+
+int
 engine_stats(struct engine *e, const char (*ids)[CONTAINER_ID_SIZE], size_t count,
              struct engine_stats *ret, struct error *err)
 {

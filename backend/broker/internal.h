@@ -54,6 +54,15 @@ int broker_look(struct broker *b, struct docker *d, const char *id, bool size,
  * has the container's turn. */
 int broker_settle(struct broker *b, struct docker *d, const char *id, struct error *err);
 
+/* Whether the stopped container takes no more disk than @spec allows. Errors: ERR_QUOTA_EXCEEDED.
+ */
+int broker_fits_disk(struct broker *b, struct docker *d, const struct engine_spec *spec,
+                     struct error *err);
+
+/* Remove a part from the engine, however deep its directories are. Missing is fine. */
+int broker_remove_part(struct broker *b, struct docker *d, const char *id, enum broker_part part,
+                       struct error *err);
+
 /* Errors of Docker about one of our containers, in the domain's words. */
 int broker_missing(int r, struct error *err);
 

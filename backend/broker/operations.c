@@ -394,6 +394,8 @@ broker_start(struct broker *b, struct docker *d, const struct engine_spec *spec,
     if (c.running) /* its guest has gone bad: the container gets a new one */
         r = docker_container_kill(d, name, err);
     if (r == 0)
+        r = broker_fits_disk(b, d, spec, err);
+    if (r == 0)
         r = guest_sockets_remove(b->state_fd, spec->id, err);
     if (r == 0)
         r = broker_run(b, d, spec, err);
@@ -418,13 +420,10 @@ broker_stop(struct broker *b, struct docker *d, const char *id, struct error *er
 int
 broker_remove(struct broker *b, struct docker *d, const char *id, struct error *err)
 {
-    char name[BROKER_NAME_SIZE];
     int r = 0;
 
-    for (enum broker_part part = PART_MAIN; r == 0 && part <= PART_OLD; part++) {
-        broker_name(b, id, part, name);
-        r = docker_container_remove(d, name, err);
-    }
+    for (enum broker_part part = PART_MAIN; r == 0 && part <= PART_OLD; part++)
+        r = broker_remove_part(b, d, id, part, err);
     if (r == 0)
         r = workspace_detach(b->context->state_dir, id, err);
     if (r == 0)

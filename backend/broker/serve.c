@@ -8,6 +8,8 @@
 
 #include "backend/broker/protocol.h"
 
+enum { DISK_MAX_MB = 1 << 30 };
+
 static bool
 terminated(const char *text, size_t size)
 {
@@ -192,6 +194,19 @@ serve_inspect(struct server *s, const union payload *p, size_t length, struct an
     if (r == 0)
         r = answer_alloc(a, sizeof(struct engine_container), err);
     return r < 0 ? r : broker_inspect(s->broker, s->docker, p->id, a->data, err);
+}
+
+static int
+serve_disk(struct server *s, const union payload *p, size_t length, struct answer *a,
+           struct error *err)
+{
+    const struct broker_disk_request *q = &p->limit;
+    int r;
+
+    if (length != sizeof(*q) || !check_id(q->id) || q->limit_mb <= 0 || q->limit_mb > DISK_MAX_MB)
+        return refuse(err);
+    r = answer_alloc(a, sizeof(struct engine_disk), err);
+    return r < 0 ? r : broker_disk(s->broker, s->docker, q->id, q->limit_mb, a->data, err);
 }
 
 static int
@@ -412,6 +427,7 @@ static const serve_fn operations[] = {
     [BROKER_PULL] = serve_pull,
     [BROKER_BUILD] = serve_build,
     [BROKER_DISCARD] = serve_discard,
+    [BROKER_DISK] = serve_disk,
     [BROKER_LIST] = serve_list,
     [BROKER_STATS] = serve_stats,
     [BROKER_ROLLBACK] = serve_rollback,

@@ -31,6 +31,7 @@ union payload {
     struct engine_template template;
     struct broker_rollback_request rollback;
     struct broker_snapshot_request snapshot;
+    struct broker_disk_request limit;
     char snapshot_id[SNAPSHOT_ID_SIZE];
 };
 

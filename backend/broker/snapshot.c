@@ -25,16 +25,6 @@ reference(const struct broker *b, const char *snapshot_id, char out[REFERENCE_SI
     snprintf(out, REFERENCE_SIZE, "%s%s:%s", repository_prefix, b->context->instance, snapshot_id);
 }
 
-static int
-remove_part(struct broker *b, struct docker *d, const char *id, enum broker_part part,
-            struct error *err)
-{
-    char name[BROKER_NAME_SIZE];
-
-    broker_name(b, id, part, name);
-    return docker_container_remove(d, name, err);
-}
-
 /* *ret_moved: there was one. */
 static int
 rename_part(struct broker *b, struct docker *d, const char *id, enum broker_part from,
@@ -72,8 +62,8 @@ broker_settle(struct broker *b, struct docker *d, const char *id, struct error *
     }
     if (r < 0 || !moved)
         return r;
-    r = remove_part(b, d, id, PART_NEXT, err);
-    return r < 0 ? r : remove_part(b, d, id, PART_OLD, err);
+    r = broker_remove_part(b, d, id, PART_NEXT, err);
+    return r < 0 ? r : broker_remove_part(b, d, id, PART_OLD, err);
 }
 
 int
@@ -146,9 +136,9 @@ undo(struct broker *b, struct docker *d, const char *id, bool swapped)
 {
     bool moved;
 
-    if (!swapped || remove_part(b, d, id, PART_MAIN, NULL) == 0)
+    if (!swapped || broker_remove_part(b, d, id, PART_MAIN, NULL) == 0)
         rename_part(b, d, id, PART_OLD, PART_MAIN, &moved, NULL);
-    remove_part(b, d, id, PART_NEXT, NULL);
+    broker_remove_part(b, d, id, PART_NEXT, NULL);
 }
 
 int
@@ -175,7 +165,7 @@ broker_rollback(struct broker *b, struct docker *d, const struct engine_spec *sp
     if (r < 0)
         undo(b, d, spec->id, swapped);
     else
-        remove_part(b, d, spec->id, PART_OLD, NULL); /* else it is settled later */
+        broker_remove_part(b, d, spec->id, PART_OLD, NULL); /* else it is settled later */
     return r;
 }
 

@@ -154,6 +154,106 @@ docker_container_inspect(struct docker *d, const char *id, bool size, struct doc
     return 0;
 }
 
+/* The directory of the volume @mount; NULL: it is something else that is mounted. */
+static const char *
+volume_directory(const json_t *mount)
+{
+    const char *type = json_string_value(json_object_get(mount, "Type"));
+    const char *source = json_string_value(json_object_get(mount, "Source"));
+
+    return type && strcmp(type, "volume") == 0 && source && source[0] == '/' ? source : NULL;
+}
+
+/* Take over what ContainerInspect says of @places. -ENOMEM leaves some of it for
+ * docker_places_done(). */
+static int
+fill_places(const json_t *root, struct docker_places *places)
+{
+    const json_t *driver = json_object_get(json_object_get(root, "GraphDriver"), "Data");
+    const char *layer = json_string_value(json_object_get(driver, "UpperDir"));
+    const json_t *mounts = json_object_get(root, "Mounts");
+    size_t count = json_array_size(mounts);
+
+    places->pid = (pid_t)json_integer_value(json_object_get(json_object_get(root, "State"), "Pid"));
+    places->layer = layer ? strdup(layer) : NULL;
+    places->volumes = calloc(count ? count : 1, sizeof(*places->volumes));
+    if ((layer && !places->layer) || !places->volumes)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        const char *directory = volume_directory(json_array_get(mounts, i));
+
+        if (!directory)
+            continue;
+        places->volumes[places->volume_count] = strdup(directory);
+        if (!places->volumes[places->volume_count])
+            return -ENOMEM;
+        places->volume_count++;
+    }
+    return 0;
+}
+
+/*
+ * The layer's directory with the btrfs driver, which does not say it: a subvolume by the name that
+ * the engine notes for the container. NULL: it cannot be found out.
+ */
+static char *
+btrfs_layer(const char *root, const char *id)
+{
+    _cleanup_(freep) char *note = NULL, *layer = NULL;
+    char name[128] = "";
+    FILE *f = NULL;
+
+    if (asprintf(&note, "%s/image/btrfs/layerdb/mounts/%s/mount-id", root, id) < 0) {
+        note = NULL;
+        return NULL;
+    }
+    f = fopen(note, "re");
+    if (f && fgets(name, sizeof(name), f))
+        name[strcspn(name, "\n")] = '\0';
+    if (f)
+        fclose(f);
+    if (!name[0] || strchr(name, '/') || name[0] == '.' ||
+        asprintf(&layer, "%s/btrfs/subvolumes/%s", root, name) < 0)
+        layer = NULL;
+    return TAKE(layer);
+}
+
+int
+docker_container_places(struct docker *d, const char *id, struct docker_places *ret,
+                        struct error *err)
+{
+    struct docker_request req = {.method = "GET", .timeout_ms = INSPECT_TIMEOUT_MS};
+    struct docker_places places = {0};
+    struct docker_info info = {0};
+    json_auto_t *root = NULL;
+    int r = docker_info_recent(d, &info, err);
+
+    if (r == 0)
+        r = container_call(d, id, "/json", &req, &root, err);
+    if (r < 0)
+        return r;
+    if (fill_places(root, &places) < 0) {
+        docker_places_done(&places);
+        return error_errno(err, ENOMEM, "docker_container_places");
+    }
+    id = json_string_value(json_object_get(root, "Id"));
+    if (!places.layer && id && docker_name_check(id, NULL) == 0 &&
+        strcmp(info.storage_driver, "btrfs") == 0)
+        places.layer = btrfs_layer(info.root_dir, id);
+    *ret = places;
+    return 0;
+}
+
+void
+docker_places_done(struct docker_places *p)
+{
+    for (size_t i = 0; i < p->volume_count; i++)
+        free(p->volumes[i]);
+    free(p->volumes);
+    free(p->layer);
+    *p = (struct docker_places){0};
+}
+
 /* An entry of a list; a paused container counts as running, as it does for ContainerInspect. */
 static bool
 fill_entry(struct docker_container *c, const json_t *entry, bool size)

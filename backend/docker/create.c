@@ -24,7 +24,7 @@ enum {
     MEMORY_MIN_MB = 6,                /* the engine takes no less */
     MEMORY_MAX_MB = 64 * 1024 * 1024, /* its bytes fit an int64_t, with room */
     OOM_SCORE_ADJ = 500,              /* the host's own processes are to survive ours */
-    SHM_BYTES = 64 * 1024 * 1024,
+    SHM_MAX_MB = 64,
     TMP_MAX_KB = 256 * 1024,
     PAGE_KB = 4,
     GPUS_MAX = 63, /* a mask of them is not negative */
@@ -134,6 +134,13 @@ tmpfs_json(int64_t memory_mb)
         json_sprintf("rw,exec,nosuid,nodev,mode=1777,size=%lldk,nr_inodes=%lld", kb, kb / PAGE_KB));
 }
 
+/* As with /tmp, but a quarter: what is left in both must not take all of the memory. */
+static json_int_t
+shm_bytes(int64_t memory_mb)
+{
+    return (memory_mb / 4 > SHM_MAX_MB ? SHM_MAX_MB : memory_mb / 4) * 1024 * 1024;
+}
+
 /* A share of the machine's time rather than NanoCpus, with which the engine refuses more than it
  * has. */
 static json_int_t
@@ -195,7 +202,7 @@ host_config_json(const struct docker_create *spec)
     json_int_t memory = (json_int_t)spec->memory_mb * 1024 * 1024;
 
     /* clang-format off */
-    json_auto_t *host = json_pack("{s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:o, s:o, s:o,"
+    json_auto_t *host = json_pack("{s:I, s:I, s:I, s:I, s:I, s:i, s:I, s:o, s:o, s:o,"
                                   " s:s, s:s, s:b, s:b, s:b, s:b, s:b,"
                                   " s:[s], s:[s,s,s,s], s:[s], s:{s:s}, s:{s:s,s:{}}}",
         "Memory", memory,
@@ -204,7 +211,7 @@ host_config_json(const struct docker_create *spec)
         "CpuQuota", cpu_quota(spec->cpu_cores),
         "PidsLimit", (json_int_t)spec->pids_limit,
         "OomScoreAdj", (int)OOM_SCORE_ADJ,
-        "ShmSize", (int)SHM_BYTES,
+        "ShmSize", shm_bytes(spec->memory_mb),
         "Ulimits", ulimits_json(),
         "Tmpfs", tmpfs_json(spec->memory_mb),
         "Binds", strings_json(spec->binds),

@@ -32,6 +32,7 @@ struct docker_info {
     char version[64];
     char api_version[16]; /* the one negotiated */
     char storage_driver[32];
+    char root_dir[512];          /* where on its machine it keeps everything */
     char backing_filesystem[32]; /* under overlay2: "extfs", "xfs", ... */
     char cgroup_version[4];      /* "1" or "2" */
     char runtimes[8][32];        /* names, "" beyond the last */
@@ -138,6 +139,20 @@ int docker_container_inspect(struct docker *d, const char *id, bool size,
 int docker_container_list(struct docker *d, const char *label, bool size,
                           struct docker_container **ret, size_t *ret_count, struct error *err);
 void docker_container_list_free(struct docker_container *list, size_t count);
+
+/* Where on the engine's machine a container's files are. Initialise with {0}. */
+struct docker_places {
+    char
+        *layer; /* the directory with what it has changed of its image; NULL: the driver has none */
+    char **volumes; /* the directories of its image's volumes */
+    size_t volume_count;
+    pid_t pid; /* of its PID 1; 0: it does not run */
+};
+
+/* ContainerInspect (10 s). The caller frees by docker_places_done(). */
+int docker_container_places(struct docker *d, const char *id, struct docker_places *ret,
+                            struct error *err);
+void docker_places_done(struct docker_places *p);
 
 /* Free what an inspected container owns. */
 void docker_container_done(struct docker_container *c);

@@ -99,6 +99,7 @@ fill_storage(const json_t *root, struct docker_info *info)
 
     copy_string(info->storage_driver, sizeof(info->storage_driver),
                 json_object_get(root, "Driver"));
+    copy_string(info->root_dir, sizeof(info->root_dir), json_object_get(root, "DockerRootDir"));
     copy_string(info->backing_filesystem, sizeof(info->backing_filesystem),
                 driver_status(root, "Backing Filesystem"));
     quota_driver =

@@ -4,23 +4,17 @@
 
 #include "backend/store/internal.h"
 
-int
-store_idle_list(struct store *s, const char *owner, int64_t before_ms, bool running, size_t limit,
-                char (**ret)[CONTAINER_ID_SIZE], size_t *ret_count, struct error *err)
+/* Read the ids that @st gives, @limit of them at most. */
+static int
+read_ids(struct store *s, sqlite3_stmt *st, size_t limit, char (**ret)[CONTAINER_ID_SIZE],
+         size_t *ret_count, struct error *err)
 {
-    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_IDLE_LIST, err);
     _cleanup_(freep) char(*ids)[CONTAINER_ID_SIZE] = calloc(limit, sizeof(*ids));
     size_t count = 0;
     int rc;
 
-    if (!st)
-        return -EIO;
     if (!ids)
-        return error_errno(err, ENOMEM, "idle containers");
-    sqlite3_bind_int64(st, 1, before_ms);
-    stmt_bind_text(st, 2, owner);
-    sqlite3_bind_int(st, 3, running);
-    sqlite3_bind_int64(st, 4, (int64_t)limit);
+        return error_errno(err, ENOMEM, "ids of containers");
     while ((rc = sqlite3_step(st)) == SQLITE_ROW && count < limit)
         column_copy(st, 0, ids[count++], sizeof(ids[0]));
     if (rc != SQLITE_DONE)
@@ -28,6 +22,35 @@ store_idle_list(struct store *s, const char *owner, int64_t before_ms, bool runn
     *ret = TAKE(ids);
     *ret_count = count;
     return 0;
+}
+
+int
+store_idle_list(struct store *s, const char *owner, int64_t before_ms, bool running, size_t limit,
+                char (**ret)[CONTAINER_ID_SIZE], size_t *ret_count, struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_IDLE_LIST, err);
+
+    if (!st)
+        return -EIO;
+    sqlite3_bind_int64(st, 1, before_ms);
+    stmt_bind_text(st, 2, owner);
+    sqlite3_bind_int(st, 3, running);
+    sqlite3_bind_int64(st, 4, (int64_t)limit);
+    return read_ids(s, st, limit, ret, ret_count, err);
+}
+
+int
+store_container_used(struct store *s, int64_t since_ms, const char *after, size_t limit,
+                     char (**ret)[CONTAINER_ID_SIZE], size_t *ret_count, struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_CONTAINER_USED, err);
+
+    if (!st)
+        return -EIO;
+    sqlite3_bind_text(st, 1, after, -1, SQLITE_STATIC); /* "" is not NULL here */
+    sqlite3_bind_int64(st, 2, since_ms);
+    sqlite3_bind_int64(st, 3, (int64_t)limit);
+    return read_ids(s, st, limit, ret, ret_count, err);
 }
 
 /* Run @which, which changes the row of @id if it is idle since @before_ms. */

@@ -123,6 +123,11 @@ const char *const statement_sql[STMT_COUNT] = {
         "INSERT INTO pool_counter (template, tier, held) VALUES (?1, ?2, ?3) "
         "ON CONFLICT DO UPDATE SET held = ?3",
     [STMT_POOL_RELEASE] = "UPDATE pool_counter SET held = 0 WHERE held = 1 AND ?1 IS NULL",
+    [STMT_CONTAINER_USED] =
+        "SELECT id FROM container WHERE status = 'running' AND id > ?1 "
+        "AND (MAX(last_used_at, COALESCE(started_at, 0)) >= ?2 OR EXISTS ("
+        "SELECT 1 FROM audit a WHERE a.status = 'running' AND +a.container_id = container.id)) "
+        "ORDER BY id LIMIT ?3",
     [STMT_IDLE_LIST] =
         "SELECT id FROM container WHERE " IS_IDLE " AND (?2 IS NULL OR owner = ?2) "
         "AND (?3 = 0 OR status = 'running') ORDER BY last_used_at LIMIT ?4",

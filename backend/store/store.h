@@ -158,6 +158,14 @@ int store_idle_list(struct store *s, const char *owner, int64_t before_ms, bool 
                     size_t limit, char (**ret)[CONTAINER_ID_SIZE], size_t *ret_count,
                     struct error *err);
 
+/*
+ * The ids, in their order and after @after ("": from the first), of at most @limit containers that
+ * run and in which something runs or ran since @since_ms, those started since then included. *ret
+ * is an array of *ret_count that the caller frees.
+ */
+int store_container_used(struct store *s, int64_t since_ms, const char *after, size_t limit,
+                         char (**ret)[CONTAINER_ID_SIZE], size_t *ret_count, struct error *err);
+
 /* Mark the container as being removed, or stopped, if it is idle as above; *ret: whether it was. */
 int store_idle_removing(struct store *s, const char *id, int64_t before_ms, bool *ret,
                         struct error *err);

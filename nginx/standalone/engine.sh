@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # The Docker Engine of a server: one that is there, or a private one below the state directory.
-# Sourced, not run. `ENGINE=private` in the environment takes a private one in any case.
+# Sourced, not run. `ENGINE=private` in the environment takes a private one in any case, and
+# `STORAGE_DRIVER` and `DATA_ROOT` say how and where that keeps its data, if not as it does by itself.
 
 system_socket=/var/run/docker.sock
 
@@ -89,9 +90,9 @@ private_start() {
     rm -rf --one-file-system "$docker/exec"
     start_session "$log" dockerd --host "$(private_host)" --group root \
         --config-file "$docker/daemon.json" \
-        --data-root "$docker/data" --exec-root "$docker/exec" --pidfile "$docker/dockerd.pid" \
+        --data-root "${DATA_ROOT:-$docker/data}" --exec-root "$docker/exec" --pidfile "$docker/dockerd.pid" \
         --containerd-namespace "$namespace" --containerd-plugins-namespace "$namespace-plugins" \
-        --bridge none --iptables=false --ip-forward=false
+        --bridge none --iptables=false --ip-forward=false ${STORAGE_DRIVER:+--storage-driver "$STORAGE_DRIVER"}
     wait_until 60 private_settled "$started" || true
     engine_answers "$docker_host" ||
         die_with_log "$log" "dockerd does not start" "its log above says why"

@@ -8,6 +8,7 @@ base_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 # Lay the image's files out in the directory $1.
 base_image_tree() {
     local tree=$1 applet
+    chmod 755 "$tree" # it becomes the container's root, with some storage drivers with its mode
     mkdir -p "$tree"/{bin,dev,etc,home,proc,root,run,sys,tmp,usr/bin,var/tmp}
     chmod 1777 "$tree/tmp" "$tree/var/tmp"
     chmod 700 "$tree/root"

@@ -2,7 +2,8 @@
  * make bench: what one `sh -c 'echo hi'` costs, three ways in one run, interleaved, so that the
  * noise of the machine falls on all alike: through the API (HTTPS, keep-alive, two audit writes),
  * through Docker's exec API in the same container, and as a bare posix_spawn on the host. Then the
- * memory of the idle service. The server is named by the environment that tests/with-server sets.
+ * same through the API beside a container at full load, and the memory of the idle service. The
+ * server is named by the environment that tests/with-server sets.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -40,6 +41,7 @@ static struct {
     char password[64];
     char docker_socket[PATH_SIZE + 32];
     char container[64]; /* the engine's name of the container that both use */
+    char load[64];      /* the id of the container that makes the load */
     CURL *api;
     CURL *docker;
 } bench;
@@ -199,16 +201,69 @@ percentile(const struct way *w, int rounds, int percent)
 }
 
 static void
-print_table(struct way *ways, size_t count, int rounds)
+print_rows(const struct way *ways, size_t count, int rounds)
 {
     const double base = percentile(&ways[0], rounds, 50);
 
-    printf("%-38s %9s %9s %9s %14s\n", "sh -c 'echo hi'", "p50 ms", "p95 ms", "p99 ms",
-           "p50 over ours");
     for (size_t i = 0; i < count; i++)
         printf("%-38s %9.2f %9.2f %9.2f %13.2fx\n", ways[i].name, percentile(&ways[i], rounds, 50),
                percentile(&ways[i], rounds, 95), percentile(&ways[i], rounds, 99),
                percentile(&ways[i], rounds, 50) / base);
+}
+
+/* What the neighbour does. */
+static const struct {
+    const char *name;
+    const char *command;
+} loads[] = {
+    {"beside nobody", NULL},
+    {"beside busy loops", "while :; do :; done & while :; do :; done"},
+    {"beside forks", "while :; do /bin/true; done & while :; do (:) ; done"},
+    {"beside writes", "while :; do head -c 64m /dev/zero > ~/io; sync; rm ~/io; done"},
+    {"beside memory churn", "while :; do head -c 200m /dev/zero | tail -c 200m | wc -c; done"},
+};
+
+/* POST @json to @path, and the answer's member @member. */
+static void
+post(const char *path, const char *json, const char *member, char *out, size_t size)
+{
+    _cleanup_(buf_done) struct buf body;
+    json_auto_t *answer = NULL;
+    const char *text;
+    char url[PATH_SIZE];
+
+    buf_init(&body, REPLY_MAX);
+    snprintf(url, sizeof(url), "%s%s", bench.url, path);
+    if (request(bench.api, url, "POST", json, &body) / 100 != 2)
+        die(body.data ? body.data : "no answer");
+    answer = json_loads(body.data, 0, NULL);
+    text = json_string_value(json_object_get(answer, member));
+    snprintf(out, size, "%s", text ? text : "");
+}
+
+/* Have the load's container run @command (NULL: nothing). */
+static void
+load_start(const char *command, char id[64])
+{
+    json_auto_t *json = json_pack("{s:s*, s:b}", "command", command, "background", 1);
+    _cleanup_(freep) char *text = json_dumps(json, 0);
+    char path[128];
+
+    id[0] = '\0';
+    if (!command)
+        return;
+    snprintf(path, sizeof(path), "/containers/%s/exec", bench.load);
+    post(path, text, "id", id, 64);
+}
+
+static void
+load_end(const char *id)
+{
+    char path[128], status[64];
+
+    snprintf(path, sizeof(path), "/audit/%s/kill", id);
+    if (id[0])
+        post(path, "{}", "status", status, sizeof(status));
 }
 
 static long
@@ -344,6 +399,36 @@ run_block(struct way *w, int first, int end)
     }
 }
 
+/* The API beside each load, in turns; the load has one core's time of the machine's. */
+static void
+measure_neighbours(int rounds)
+{
+    struct way ways[ARRAY_LEN(loads)];
+    char id[64];
+
+    post("/containers", "{\"session_id\":\"load\",\"agent_id\":\"load\",\"tier\":\"Standard\"}",
+         "id", bench.load, sizeof(bench.load));
+    for (size_t i = 0; i < ARRAY_LEN(loads); i++) {
+        ways[i] = (struct way){loads[i].name, run_api, calloc((size_t)rounds, sizeof(double))};
+        if (!ways[i].ms)
+            die("out of memory");
+    }
+    for (int first = 0; first < rounds; first += BLOCK)
+        for (size_t i = 0; i < ARRAY_LEN(loads); i++) {
+            load_start(loads[i].command, id);
+            run_block(&ways[i], first, first + BLOCK < rounds ? first + BLOCK : rounds);
+            load_end(id);
+        }
+    for (size_t i = 0; i < ARRAY_LEN(loads); i++)
+        qsort(ways[i].ms, (size_t)rounds, sizeof(double), by_value);
+    printf("\n%-38s %9s %9s %9s %14s\n", "neighbour, 1 core's time each", "p50 ms", "p95 ms",
+           "p99 ms", "p50 over alone");
+    print_rows(ways, ARRAY_LEN(loads), rounds);
+    printf("(the load may use 1 of %ld cores)\n\n", sysconf(_SC_NPROCESSORS_ONLN));
+    for (size_t i = 0; i < ARRAY_LEN(loads); i++)
+        free(ways[i].ms);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -372,8 +457,10 @@ main(int argc, char **argv)
     for (size_t i = 0; i < ARRAY_LEN(ways); i++)
         qsort(ways[i].ms, (size_t)rounds, sizeof(double), by_value);
     printf("%d rounds, interleaved in blocks of %d\n\n", rounds, BLOCK);
-    print_table(ways, ARRAY_LEN(ways), rounds);
-    printf("\n");
+    printf("%-38s %9s %9s %9s %14s\n", "sh -c 'echo hi'", "p50 ms", "p95 ms", "p99 ms",
+           "p50 over ours");
+    print_rows(ways, ARRAY_LEN(ways), rounds);
+    measure_neighbours(rounds);
     print_memory();
     for (size_t i = 0; i < ARRAY_LEN(ways); i++)
         free(ways[i].ms);

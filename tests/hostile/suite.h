@@ -13,5 +13,12 @@ int suite_evasion(void);
 int suite_setuid(void);
 int suite_workspace(void);
 int suite_badguest(void);
+int suite_limits_tiers(void);
+int suite_disk(void);
+int suite_disk_enforced(void);
+int suite_exhaustion(void);
+int suite_owners(void);
+int suite_floods(void);
+int suite_growth(void);
 
 #endif
