@@ -13,5 +13,5 @@ checkup_engine(const char *docker_host, struct engine_info *ret, struct error *e
 
     curl_global_init(CURL_GLOBAL_DEFAULT);
     r = docker_new(docker_host, &docker, err);
-    return r < 0 ? r : broker_info(docker, ret, err);
+    return r < 0 ? r : broker_info(NULL, docker, ret, err);
 }

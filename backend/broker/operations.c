@@ -48,7 +48,7 @@ broker_name(const struct broker *b, const char *id, enum broker_part part,
 }
 
 int
-broker_info(struct docker *d, struct engine_info *ret, struct error *err)
+broker_info(const struct broker *b, struct docker *d, struct engine_info *ret, struct error *err)
 {
     struct docker_info info;
     int r = docker_info(d, &info, err);
@@ -56,8 +56,9 @@ broker_info(struct docker *d, struct engine_info *ret, struct error *err)
     if (r < 0)
         return r;
     *ret = (struct engine_info){.disk_enforced = info.storage_opt_size};
-    snprintf(ret->full_network, sizeof(ret->full_network), "%s",
-             full_state_names[full_state(b->full)]);
+    if (b)
+        snprintf(ret->full_network, sizeof(ret->full_network), "%s",
+                 full_state_names[full_state(b->full)]);
     snprintf(ret->version, sizeof(ret->version), "%s", info.version);
     snprintf(ret->storage_driver, sizeof(ret->storage_driver), "%s", info.storage_driver);
     snprintf(ret->cgroup_version, sizeof(ret->cgroup_version), "%s", info.cgroup_version);

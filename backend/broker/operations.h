@@ -25,7 +25,10 @@ struct broker {
 int broker_init(struct broker *b, const struct service_context *context, struct error *err);
 
 /* The operations of engine.h, as the broker carries them out. @d is the calling thread's. */
-int broker_info(struct docker *d, struct engine_info *ret, struct error *err);
+
+/* @b may be NULL, outside of the service: then nothing is known of the network of tier Full. */
+int broker_info(const struct broker *b, struct docker *d, struct engine_info *ret,
+                struct error *err);
 int broker_create(struct broker *b, struct docker *d, const struct engine_spec *spec,
                   struct error *err);
 int broker_start(struct broker *b, struct docker *d, const struct engine_spec *spec,

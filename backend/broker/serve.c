@@ -86,7 +86,7 @@ serve_info(struct server *s, const union payload *p, size_t length, struct answe
     if (length != 0)
         return refuse(err);
     r = answer_alloc(a, sizeof(struct engine_info), err);
-    return r < 0 ? r : broker_info(s->docker, a->data, err);
+    return r < 0 ? r : broker_info(s->broker, s->docker, a->data, err);
 }
 
 static int
