@@ -262,7 +262,7 @@ broker_boot(struct broker *b, struct docker *d, const char *id, struct error *er
 int
 broker_run(struct broker *b, struct docker *d, const struct engine_spec *spec, struct error *err)
 {
-    int r = workspace_attach(b->state_fd, b->context->state_dir, spec, err);
+    int r = workspace_attach(b->state_fd, spec, err);
 
     return r < 0 ? r : broker_boot(b, d, spec->id, err);
 }
@@ -344,7 +344,7 @@ broker_remove(struct broker *b, struct docker *d, const char *id, struct error *
         r = docker_container_remove(d, name, err);
     }
     if (r == 0)
-        r = workspace_detach(b->context->state_dir, id, err);
+        r = workspace_detach(b->state_fd, id, err);
     if (r == 0)
         r = guest_directory_remove(b->state_fd, id, err);
     return r;
