@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/beneath.h"
 #include "backend/log.h"
 
 /* A growing list of what exists. */
@@ -41,7 +42,7 @@ found_add(struct found *f, const char *id, const struct docker_container *c, str
 static int
 add_leftovers(struct broker *b, const char *name, struct found *f, struct error *err)
 {
-    int fd = openat(b->state_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = beneath_open(b->state_fd, name, O_RDONLY | O_DIRECTORY);
     _cleanup_(closedirp) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     const struct dirent *entry;
     int r = 0;

@@ -345,7 +345,7 @@ broker_boot(struct broker *b, struct docker *d, const struct engine_spec *spec, 
 int
 broker_run(struct broker *b, struct docker *d, const struct engine_spec *spec, struct error *err)
 {
-    int r = workspace_attach(b->state_fd, b->context->state_dir, spec, err);
+    int r = workspace_attach(b->state_fd, spec, err);
 
     return r < 0 ? r : broker_boot(b, d, spec, err);
 }
@@ -426,7 +426,7 @@ broker_remove(struct broker *b, struct docker *d, const char *id, struct error *
     for (enum broker_part part = PART_MAIN; r == 0 && part <= PART_OLD; part++)
         r = broker_remove_part(b, d, id, part, err);
     if (r == 0)
-        r = workspace_detach(b->context->state_dir, id, err);
+        r = workspace_detach(b->state_fd, id, err);
     if (r == 0)
         r = guest_directory_remove(b->state_fd, id, err);
     return r;

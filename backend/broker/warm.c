@@ -27,7 +27,7 @@ broker_warm(struct broker *b, struct docker *d, const struct engine_spec *spec, 
     if (r == 0)
         r = broker_make(b, d, spec, PART_MAIN, spec->image, err);
     if (r == 0)
-        r = workspace_slot(b->context->state_dir, spec->id, err);
+        r = workspace_slot(b->state_fd, spec->id, err);
     if (r == 0)
         r = broker_boot(b, d, spec, err);
     if (r < 0)
@@ -99,7 +99,7 @@ broker_adopt(struct broker *b, struct docker *d, const struct engine_spec *spec,
         return broker_missing(r, err);
     if (!c.running || !pooled)
         return error_set(err, ERR_NOT_FOUND, "there is no such container in the pool");
-    r = workspace_adopt(b->state_fd, b->context->state_dir, spec, err);
+    r = workspace_adopt(b->state_fd, spec, err);
     if (r == 0)
         r = check_inside(b, spec, c.pid, err);
     return r < 0 ? r : broker_give(b, spec, err);

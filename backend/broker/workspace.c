@@ -10,21 +10,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "backend/beneath.h"
 #include "backend/guest/protocol.h"
 
-enum { PATH_SIZE = 4096, STACKED_MOUNTS_MAX = 64 };
-
-/* openat2(2), which glibc does not wrap: strictly below @dir, through no symlink. */
-static int
-open_beneath(int dir, const char *path, uint64_t flags)
-{
-    struct open_how how = {
-        .flags = flags | O_CLOEXEC | O_NOFOLLOW,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
-    };
-
-    return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
-}
+enum { STACKED_MOUNTS_MAX = 64 };
 
 /* Make the directory @name in @parent, root's and only to be passed through, if it is missing; open
  * it. */
@@ -33,7 +22,7 @@ open_passage(int parent, const char *name)
 {
     if (mkdirat(parent, name, 0711) < 0 && errno != EEXIST)
         return -1;
-    return open_beneath(parent, name, O_PATH | O_DIRECTORY);
+    return beneath_open(parent, name, O_PATH | O_DIRECTORY);
 }
 
 /*
@@ -63,11 +52,11 @@ open_workspace(int state_fd, const struct engine_spec *spec, int *ret_fd, struct
 
     if (owner < 0)
         return error_errno(err, errno, "workspaces");
-    fd = open_beneath(owner, spec->workspace, O_PATH | O_DIRECTORY);
+    fd = beneath_open(owner, spec->workspace, O_PATH | O_DIRECTORY);
     if (fd < 0 && errno == ENOENT) {
         if (make_workspace(owner, spec->workspace, (uid_t)spec->uid) < 0)
             return error_errno(err, errno, "make workspace");
-        fd = open_beneath(owner, spec->workspace, O_PATH | O_DIRECTORY);
+        fd = beneath_open(owner, spec->workspace, O_PATH | O_DIRECTORY);
     }
     if (fd < 0)
         return error_errno(err, errno, "open workspace");
@@ -75,13 +64,30 @@ open_workspace(int state_fd, const struct engine_spec *spec, int *ret_fd, struct
     return 0;
 }
 
-/* Release whatever is mounted on @slot; 0 when nothing is left there. */
+/* Open what is at the slot of @id now: the topmost mount there. */
 static int
-release(const char *slot)
+open_slot(int state_fd, const char *id)
 {
-    for (int i = 0; i < STACKED_MOUNTS_MAX; i++)
-        if (umount2(slot, MNT_DETACH | UMOUNT_NOFOLLOW) < 0)
-            return errno == EINVAL || errno == ENOENT ? 0 : -errno;
+    _cleanup_(closep) int slots = beneath_open(state_fd, "slots", O_PATH | O_DIRECTORY);
+
+    return slots < 0 ? -1 : beneath_open(slots, id, O_PATH | O_DIRECTORY);
+}
+
+/* Release whatever is mounted on the slot of @id; 0 when nothing is left there. */
+static int
+release(int state_fd, const char *id)
+{
+    char path[32];
+
+    for (int i = 0; i < STACKED_MOUNTS_MAX; i++) {
+        _cleanup_(closep) int slot = open_slot(state_fd, id);
+
+        if (slot < 0)
+            return errno == ENOENT ? 0 : -errno;
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", slot);
+        if (umount2(path, MNT_DETACH) < 0)
+            return errno == EINVAL ? 0 : -errno;
+    }
     return -EBUSY;
 }
 
@@ -90,82 +96,74 @@ release(const char *slot)
  * what propagates into a container is a copy of it as it was then (mount_namespaces(7)).
  */
 static int
-bind(int source, const char *slot, bool read_only)
+bind(int source, int slot, bool read_only, uint64_t propagation)
 {
     struct mount_attr attr = {
         .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (read_only ? MOUNT_ATTR_RDONLY : 0),
-        .propagation = MS_PRIVATE,
+        .propagation = propagation,
     };
     _cleanup_(closep) int tree =
         open_tree(source, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
     if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ||
-        move_mount(tree, "", AT_FDCWD, slot, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        move_mount(tree, "", slot, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
         return -errno;
     return 0;
 }
 
-/* Mount @slot onto itself, and share it with the container that is bound to it. */
-static int
-bind_slot(const char *slot)
-{
-    _cleanup_(closep) int fd = open(slot, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    int r = fd < 0 ? -errno : bind(fd, slot, false);
-
-    return r == 0 && mount(NULL, slot, NULL, MS_SHARED, NULL) < 0 ? -errno : r;
-}
-
 int
-workspace_slot(const char *state_dir, const char *id, struct error *err)
+workspace_slot(int state_fd, const char *id, struct error *err)
 {
-    char slot[PATH_SIZE];
+    _cleanup_(closep) int slots = beneath_open(state_fd, "slots", O_PATH | O_DIRECTORY);
+    _cleanup_(closep) int slot = -1;
     int r;
 
-    snprintf(slot, sizeof(slot), "%s/slots/%s", state_dir, id);
-    if (mkdir(slot, 0700) < 0 && errno != EEXIST)
+    if (slots < 0 || (mkdirat(slots, id, 0700) < 0 && errno != EEXIST))
         return error_errno(err, errno, "make slot");
-    r = release(slot);
-    if (r == 0)
-        r = bind_slot(slot);
+    r = release(state_fd, id);
+    if (r < 0)
+        return error_errno(err, -r, "release slot");
+    slot = beneath_open(slots, id, O_PATH | O_DIRECTORY);
+    if (slot < 0)
+        return error_errno(err, errno, "open slot");
+    r = bind(slot, slot, false, MS_SHARED); /* with the container that is bound to it */
     return r < 0 ? error_errno(err, -r, "mount slot") : 0;
 }
 
 int
-workspace_adopt(int state_fd, const char *state_dir, const struct engine_spec *spec,
-                struct error *err)
+workspace_adopt(int state_fd, const struct engine_spec *spec, struct error *err)
 {
     _cleanup_(closep) int workspace = -1;
-    char slot[PATH_SIZE];
-    int r = open_workspace(state_fd, spec, &workspace, err);
+    _cleanup_(closep) int slot = open_slot(state_fd, spec->id);
+    int r;
 
+    if (slot < 0)
+        return error_errno(err, errno, "open slot");
+    r = open_workspace(state_fd, spec, &workspace, err);
     if (r < 0)
         return r;
-    snprintf(slot, sizeof(slot), "%s/slots/%s", state_dir, spec->id);
-    r = bind(workspace, slot, spec->workspace_access == ACCESS_RO);
+    r = bind(workspace, slot, spec->workspace_access == ACCESS_RO, MS_PRIVATE);
     return r < 0 ? error_errno(err, -r, "mount workspace") : 0;
 }
 
 int
-workspace_attach(int state_fd, const char *state_dir, const struct engine_spec *spec,
-                 struct error *err)
+workspace_attach(int state_fd, const struct engine_spec *spec, struct error *err)
 {
     int r;
 
     if (spec->workspace_access == ACCESS_NONE)
         return 0;
-    r = workspace_slot(state_dir, spec->id, err);
-    return r < 0 ? r : workspace_adopt(state_fd, state_dir, spec, err);
+    r = workspace_slot(state_fd, spec->id, err);
+    return r < 0 ? r : workspace_adopt(state_fd, spec, err);
 }
 
 int
-workspace_detach(const char *state_dir, const char *id, struct error *err)
+workspace_detach(int state_fd, const char *id, struct error *err)
 {
-    char slot[PATH_SIZE];
-    int r;
+    _cleanup_(closep) int slots = beneath_open(state_fd, "slots", O_PATH | O_DIRECTORY);
+    int r = slots < 0 ? -errno : release(state_fd, id);
 
-    snprintf(slot, sizeof(slot), "%s/slots/%s", state_dir, id);
-    r = release(slot);
-    if (r == 0 && rmdir(slot) < 0 && errno != ENOENT)
+    if (r == 0 && unlinkat(slots, id, AT_REMOVEDIR) < 0 && errno != ENOENT)
         r = -errno;
     return r < 0 ? error_errno(err, -r, "remove slot") : 0;
 }
@@ -173,7 +171,7 @@ workspace_detach(const char *state_dir, const char *id, struct error *err)
 int
 guest_directory_make(int state_fd, const char *id, gid_t gid, struct error *err)
 {
-    _cleanup_(closep) int guests = open_beneath(state_fd, "guests", O_PATH | O_DIRECTORY);
+    _cleanup_(closep) int guests = beneath_open(state_fd, "guests", O_PATH | O_DIRECTORY);
     int r;
 
     if (guests < 0)
@@ -302,7 +300,7 @@ remove_tree(int parent, const char *name)
 int
 guest_directory_remove(int state_fd, const char *id, struct error *err)
 {
-    _cleanup_(closep) int guests = open_beneath(state_fd, "guests", O_PATH | O_DIRECTORY);
+    _cleanup_(closep) int guests = beneath_open(state_fd, "guests", O_PATH | O_DIRECTORY);
     int r;
 
     if (guests < 0)
@@ -315,8 +313,8 @@ int
 guest_sockets_remove(int state_fd, const char *id, struct error *err)
 {
     static const char *const names[] = {GUEST_SOCKET, GUEST_CONTROL_SOCKET};
-    _cleanup_(closep) int guests = open_beneath(state_fd, "guests", O_PATH | O_DIRECTORY);
-    _cleanup_(closep) int own = guests < 0 ? -1 : open_beneath(guests, id, O_PATH | O_DIRECTORY);
+    _cleanup_(closep) int guests = beneath_open(state_fd, "guests", O_PATH | O_DIRECTORY);
+    _cleanup_(closep) int own = guests < 0 ? -1 : beneath_open(guests, id, O_PATH | O_DIRECTORY);
     int r = 0;
 
     if (own < 0)

@@ -23,18 +23,16 @@
  * Make the workspace if it is missing, and mount it onto the container's slot with the access that
  * @spec asks for (ACCESS_NONE: nothing is done). What was mounted there before is released first.
  */
-int workspace_attach(int state_fd, const char *state_dir, const struct engine_spec *spec,
-                     struct error *err);
+int workspace_attach(int state_fd, const struct engine_spec *spec, struct error *err);
 
 /* Make the slot of container @id, with no workspace on it yet. */
-int workspace_slot(const char *state_dir, const char *id, struct error *err);
+int workspace_slot(int state_fd, const char *id, struct error *err);
 
 /* Mount the workspace of @spec, made if it is missing, onto the slot that is there. */
-int workspace_adopt(int state_fd, const char *state_dir, const struct engine_spec *spec,
-                    struct error *err);
+int workspace_adopt(int state_fd, const struct engine_spec *spec, struct error *err);
 
 /* Release the mounts and remove the slot: umount, then rmdir, never recursive. Missing is fine. */
-int workspace_detach(const char *state_dir, const char *id, struct error *err);
+int workspace_detach(int state_fd, const char *id, struct error *err);
 
 /* Make the guest's socket directory anew, for the group @gid. */
 int guest_directory_make(int state_fd, const char *id, gid_t gid, struct error *err);

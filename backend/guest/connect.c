@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "backend/beneath.h"
 #include "backend/cleanup.h"
 #include "backend/guest/guest.h"
 #include "backend/guest/protocol.h"
@@ -53,19 +53,16 @@ connect_place(int place, int type, int *ret_fd, struct error *err)
 int
 guest_connect_to(const char *directory, const char *name, int type, int *ret_fd, struct error *err)
 {
-    char path[PATH_MAX];
     struct stat st;
-    _cleanup_(closep) int place = -1;
+    _cleanup_(closep) int dir = open(directory, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    _cleanup_(closep) int place = dir < 0 ? -1 : beneath_open(dir, name, O_PATH);
 
-    if (snprintf(path, sizeof(path), "%s/%s", directory, name) >= (int)sizeof(path))
-        return error_errno(err, ENAMETOOLONG, directory);
-    place = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (place < 0)
-        return errno == ENOENT ? not_running(err, errno) : error_errno(err, errno, path);
+        return errno == ENOENT ? not_running(err, errno) : error_errno(err, errno, directory);
     if (fstat(place, &st) < 0)
-        return error_errno(err, errno, path);
+        return error_errno(err, errno, directory);
     if (!S_ISSOCK(st.st_mode))
-        return error_errno(err, ENOTSOCK, path);
+        return error_errno(err, ENOTSOCK, directory);
     return connect_place(place, type, ret_fd, err);
 }
 

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backend/beneath.h"
 #include "backend/guest/protocol.h"
 #include "backend/guest/result.h"
 
@@ -114,23 +115,22 @@ read_head(int fd, struct guest_spool_head *ret, struct error *err)
 int
 guest_spool_open(const char *directory, uint64_t id, struct guest_spool **ret, struct error *err)
 {
-    char path[PATH_MAX];
+    char name[sizeof(GUEST_SPOOL_PREFIX) + ID_DIGITS];
     struct guest_spool_head head;
     struct stat st;
+    _cleanup_(closep) int dir = open(directory, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     _cleanup_(guest_spool_freep) struct guest_spool *s = calloc(1, sizeof(*s));
     int r;
 
     if (!s)
         return error_errno(err, ENOMEM, "spool");
     s->fd = -1;
-    if (snprintf(path, sizeof(path), "%s/" GUEST_SPOOL_PREFIX "%016" PRIx64, directory, id) >=
-        (int)sizeof(path))
-        return error_errno(err, ENAMETOOLONG, directory);
-    s->fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    snprintf(name, sizeof(name), GUEST_SPOOL_PREFIX "%0*" PRIx64, ID_DIGITS, id);
+    s->fd = dir < 0 ? -1 : beneath_open(dir, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (s->fd < 0 && errno == ENOENT)
         return error_set(err, ERR_NOT_FOUND, "the execution's output is not there");
     if (s->fd < 0 || fstat(s->fd, &st) < 0)
-        return error_errno(err, errno, path);
+        return error_errno(err, errno, name);
     if (!S_ISREG(st.st_mode))
         return no_spool(err, "the spool is not a file");
     r = read_head(s->fd, &head, err);

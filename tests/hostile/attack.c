@@ -59,9 +59,9 @@ assert_got(const struct reply *r, const char *expected)
 static bool
 is_refusal(const char *line, size_t len)
 {
-    static const char *const answers[] = {"Operation not permitted", "Permission denied",
-                                          "Read-only file system", "No such file or directory",
-                                          "Function not implemented"};
+    static const char *const answers[] = {"Operation not permitted",  "Permission denied",
+                                          "Read-only file system",    "No such file or directory",
+                                          "Function not implemented", "Text file busy"};
 
     for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
         size_t size = strlen(answers[i]);
@@ -74,18 +74,65 @@ is_refusal(const char *line, size_t len)
 }
 
 void
-assert_refused(const struct reply *r, size_t count)
+assert_refusals(const char *text, size_t count)
 {
     const char *line;
     size_t seen = 0, len;
 
-    assert_status(r, 200);
-    for (line = text_at(r, "stdout"); *line; line += len + (line[len] != '\0')) {
+    for (line = text; *line; line += len + (line[len] != '\0')) {
         len = strcspn(line, "\n");
         if (!is_refusal(line, len))
             fail_msg("the attacker got: %.*s", (int)len, line);
         seen++;
     }
     assert_int_equal(seen, count);
+}
+
+void
+assert_refused(const struct reply *r, size_t count)
+{
+    assert_status(r, 200);
+    assert_refusals(text_at(r, "stdout"), count);
     assert_int_equal(int_at(r, "exit_code"), 0);
+}
+
+/* Take the engine's terminal's carriage returns out. */
+static void
+drop_returns(char *text)
+{
+    char *to = text;
+
+    for (; *text; text++)
+        if (*text != '\r')
+            *to++ = *text;
+    *to = '\0';
+}
+
+/* By the engine's exec, whose processes have the container's capabilities, as the guest has. */
+char *
+attack_as_guest(const char *id, const char *program, const char *arguments)
+{
+    const char *from = getenv("ATTACKERS"); /* NOLINT(concurrency-mt-unsafe): one thread */
+    char name[128], path[256], body[SCRIPT_SIZE];
+    struct reply r;
+    char *text;
+
+    assert_int_equal(
+        host_shell("install -m 755 '%s/%s' \"$SANDBOX_STATE/guests/%s/\"", from, program, id), 0);
+    host_engine_name(id, name, sizeof(name));
+    snprintf(path, sizeof(path), "/containers/%s/exec", name);
+    snprintf(body, sizeof(body),
+             "{\"Cmd\": [\"/.sandbox/run/%s\"%s], \"AttachStdout\": true, \"Tty\": true}", program,
+             arguments);
+    r = host_engine("POST", path, body);
+    assert_status(&r, 201);
+    snprintf(path, sizeof(path), "/exec/%s/start", text_at(&r, "Id"));
+    reply_done(&r);
+    r = host_engine("POST", path, "{\"Detach\": false, \"Tty\": true}");
+    assert_status(&r, 200);
+    text = strdup(r.body);
+    reply_done(&r);
+    assert_non_null(text);
+    drop_returns(text);
+    return text;
 }

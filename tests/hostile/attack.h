@@ -28,4 +28,14 @@ void assert_got(const struct reply *r, const char *expected);
  * which tells of a refusal: by which errno differs between kernels and seccomp profiles. */
 void assert_refused(const struct reply *r, size_t count);
 
+/*
+ * Run the attacker @program with @arguments, JSON strings each with a comma before it, as root with
+ * the guest's capabilities in the container @id: a guest gone bad. Returns what it printed; the
+ * caller frees it.
+ */
+char *attack_as_guest(const char *id, const char *program, const char *arguments);
+
+/* Fail the test unless @text is @count lines, each of which tells of a refusal. */
+void assert_refusals(const char *text, size_t count);
+
 #endif

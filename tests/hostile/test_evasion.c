@@ -101,18 +101,20 @@ nothing_outlives_a_kill(void **state)
 static void
 nothing_outlives_the_client(void **state)
 {
+    static const char *const few[] = {"daemon", "runner", "threads"};
+
     (void)state;
     attack_place(ALICE, "evasion", "evader");
-    for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(few); i++) {
         struct flight *f =
             flight_post(ALICE, "/execute", "{s:[s, s, s], s:s, s:s}", "argv", "/workspace/evader",
-                        modes[i], "stay", "agent_id", "evasion", "session_id", "attack");
+                        few[i], "stay", "agent_id", "evasion", "session_id", "attack");
         pid_t pid = 0;
 
         for (int looks = 0; processes_count(&pid) == 0 && looks < START_SECONDS * 100; looks++)
             run_in(NEIGHBOUR, NEIGHBOUR_AGENT, "neighbour", "true");
         flight_abort(f);
-        assert_gone(modes[i]);
+        assert_gone(few[i]);
     }
 }
 

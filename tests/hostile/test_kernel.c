@@ -40,6 +40,31 @@ the_clock_and_the_name_are_as_they_were(void **state)
     reply_done(&after);
 }
 
+/* Nor for the guest, which is root in its container with four capabilities, should it go bad. */
+static void
+no_more_is_there_for_a_bad_guest(void **state)
+{
+    struct reply r = attack_shell(ALICE, "kernel", "true");
+    _cleanup_(freep) char *calls = NULL;
+    _cleanup_(freep) char *files = NULL;
+
+    (void)state;
+    assert_status(&r, 200);
+    calls = attack_as_guest(text_at(&r, "container_id"), "kernel", "");
+    assert_refusals(calls, KERNEL_ATTEMPTS);
+    files = attack_as_guest(text_at(&r, "container_id"), "writer",
+                            ", \"/.sandbox/guest\", \"/proc/1/exe\", \"/proc/1/mem\","
+                            " \"/proc/sys/kernel/core_pattern\", \"/proc/sysrq-trigger\","
+                            " \"/sys/kernel/uevent_helper\", \"/sys/power/state\","
+                            " \"/sys/fs/cgroup/memory/memory.limit_in_bytes=-1\","
+                            " \"/sys/fs/cgroup/memory/cgroup.procs=1\","
+                            " \"/sys/fs/cgroup/cgroup.procs=1\","
+                            " \"/sys/fs/cgroup/devices/devices.allow=a\","
+                            " \"/proc/self/oom_score_adj=-1000\", \"/workspace/x\"");
+    assert_refusals(files, 13);
+    reply_done(&r);
+}
+
 int
 suite_kernel(void)
 {
@@ -48,6 +73,7 @@ suite_kernel(void)
                                         world_check),
         cmocka_unit_test_setup_teardown(the_clock_and_the_name_are_as_they_were, world_note,
                                         world_check),
+        cmocka_unit_test_setup_teardown(no_more_is_there_for_a_bad_guest, world_note, world_check),
     };
 
     return cmocka_run_group_tests_name("kernel", tests, NULL, world_done);
