@@ -191,7 +191,7 @@ a_long_pattern_leaves_a_rule_that_is_text(void **state)
 
     (void)state;
     for (len = 0; len < 400; len += 2)
-        memcpy(pattern + len, "\u00ad", 2);
+        snprintf(pattern + len, sizeof(pattern) - len, "\u00ad");
     for (size_t shift = 0; shift < 2; shift++) {
         snprintf(pattern + len, sizeof(pattern) - len, "%s", shift ? "a.org" : "org");
         v = egress_judge(&s, REST, shift ? "a.org" : "org", 443);
