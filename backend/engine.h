@@ -38,10 +38,10 @@ struct engine_info {
     char runc_build[64];                                  /* what that was built from */
     char kernel[64];                                      /* of the engine's host */
     char runtimes[ENGINE_RUNTIMES_MAX][ENGINE_NAME_SIZE]; /* "" beyond the last */
-    char gpu_runtime[8]; /* how it gives out GPUs: "nvidia" or "cdi"; "" if it cannot */
+    char gpu_runtime[8];  /* how it gives out GPUs: "nvidia" or "cdi"; "" if it cannot */
     char full_network[8]; /* what containers of network Full get: "bridge"; "proxy" while the policy
                              blocks domains; "none" where the bridge cannot be had */
-    bool disk_enforced;  /* the storage driver limits a container's disk */
+    bool disk_enforced;   /* the storage driver limits a container's disk */
 };
 
 /* A container to make. */
