@@ -50,6 +50,8 @@ static const struct {
     {"output", suite_output},
     {"background", suite_background},
     {"kill", suite_kill},
+    {"runtimes", suite_runtimes},
+    {"gvisor", suite_gvisor},
     {"processes", suite_processes},
     {"snapshot-crashes", suite_snapshot_crashes},
     {"engine", suite_engine},
