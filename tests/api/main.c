@@ -52,6 +52,8 @@ static const struct {
     {"kill", suite_kill},
     {"full", suite_full},
     {"full-changes", suite_full_changes},
+    {"runtimes", suite_runtimes},
+    {"gvisor", suite_gvisor},
     {"processes", suite_processes},
     {"snapshot-crashes", suite_snapshot_crashes},
     {"engine", suite_engine},

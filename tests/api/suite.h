@@ -36,6 +36,8 @@ int suite_pulls(void);
 int suite_idempotency(void);
 int suite_resume(void);
 int suite_processes(void);
+int suite_runtimes(void);
+int suite_gvisor(void);
 int suite_engine(void);
 int suite_cleanup(void);
 int suite_gpu(void);

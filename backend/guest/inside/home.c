@@ -236,7 +236,8 @@ home_prepare(const struct guest *g)
     if (pid < 0)
         return errno;
     if (pid == 0) {
-        prepare(g);
+        if (setegid(getgid()) == 0) /* ours is the host's business */
+            prepare(g);
         _exit(0);
     }
     return waitpid(pid, NULL, 0) < 0 ? errno : 0;

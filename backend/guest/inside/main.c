@@ -117,6 +117,18 @@ parse_id(const char *text, unsigned *ret)
     return *text != '\0' && *end == '\0' && id > 0 && id < UINT32_MAX;
 }
 
+/*
+ * What is made in the directory for the host to use gets the directory's group, by which the host's
+ * service may use it: from the kernel, since that has the setgid bit, or else (gVisor) from us.
+ */
+static int
+take_group(const char *directory)
+{
+    struct stat st;
+
+    return stat(directory, &st) < 0 || setegid(st.st_gid) < 0 ? errno : 0;
+}
+
 int
 main(int argc, char **argv, char **envp)
 {
@@ -140,6 +152,9 @@ main(int argc, char **argv, char **envp)
     r = home_prepare(&g);
     if (r != 0)
         complain("fork", r);
+    r = take_group(g.run_dir);
+    if (r != 0)
+        complain("taking the directory's group", r);
     g.env = base_environment(envp, g.home);
     g.oom = oom_counter_open();
     g.signals = open_signals();

@@ -43,6 +43,7 @@ struct execution {
     const struct guest *g; /* process */
     size_t slot;           /* process: ours in the table */
     int null;              /* process: /dev/null; -1: there is none */
+    int signals;           /* process: a signalfd for our children */
     int host;              /* the connection; -1: a detached execution has let go of it */
     int in;                /* our ends of the command's streams; -1: closed */
     int out;
@@ -227,7 +228,7 @@ choose(const struct execution *x, struct pollfd fds[WATCH_COUNT])
         .fd = x->host,
         .events = (short)(POLLRDHUP | (read_input ? POLLIN : 0) | (send ? POLLOUT : 0)),
     };
-    fds[WATCH_SIGNALS] = (struct pollfd){.fd = x->g->signals, .events = POLLIN};
+    fds[WATCH_SIGNALS] = (struct pollfd){.fd = x->signals, .events = POLLIN};
     fds[WATCH_IN] = (struct pollfd){.fd = q->input_len > 0 ? x->in : -1, .events = POLLOUT};
     fds[WATCH_OUT] = (struct pollfd){.fd = read_output ? x->out : -1, .events = POLLIN};
     fds[WATCH_ERR] = (struct pollfd){.fd = read_output ? x->err : -1, .events = POLLIN};
@@ -254,7 +255,7 @@ command_ended(struct execution *x, bool *ret_tree_gone)
 {
     struct signalfd_siginfo info;
 
-    if (read(x->g->signals, &info, sizeof(info)) != sizeof(info))
+    if (read(x->signals, &info, sizeof(info)) != sizeof(info))
         return false;
     *ret_tree_gone = tree_reap(&x->tree);
     return x->tree.main_gone;
@@ -407,7 +408,7 @@ run(struct execution *x)
     end = relay(x, &tree_gone);
     atomic_store(running, 0);
     if (!tree_gone)
-        tree_gone = tree_kill(&x->tree, x->g->signals);
+        tree_gone = tree_kill(&x->tree, x->signals);
     report_exit(x, end);
     return tree_gone;
 }
@@ -447,13 +448,19 @@ void
 supervise(const struct guest *g, size_t slot)
 {
     struct execution *x = &execution;
-    sigset_t alarms;
+    sigset_t alarms, children;
     bool subreaper;
 
     sigemptyset(&alarms);
     sigaddset(&alarms, SIGALRM);
     sigprocmask(SIG_UNBLOCK, &alarms, NULL);
+    sigemptyset(&children);
+    sigaddset(&children, SIGCHLD);
     x->g = g;
+    /* Not PID 1's, which gVisor goes on to fill with the signals of PID 1. */
+    x->signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (x->signals < 0)
+        _exit(1);
     x->slot = slot;
     x->null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     subreaper = prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0;
