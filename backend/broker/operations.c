@@ -314,6 +314,8 @@ broker_start(struct broker *b, struct docker *d, const struct engine_spec *spec,
     if (r == 0)
         r = broker_fits_disk(b, d, spec, err);
     if (r == 0)
+        r = guest_sockets_remove(b->state_fd, spec->id, err);
+    if (r == 0)
         r = broker_run(b, d, spec, err);
     if (r == 0 && pooled) /* its guest was started for nobody */
         r = broker_give(b, spec, err);
@@ -324,9 +326,13 @@ int
 broker_stop(struct broker *b, struct docker *d, const char *id, struct error *err)
 {
     char name[BROKER_NAME_SIZE];
+    int r;
 
     broker_name(b, id, PART_MAIN, name);
-    return broker_missing(docker_container_stop(d, name, STOP_GRACE_SECONDS, err), err);
+    r = docker_container_stop(d, name, STOP_GRACE_SECONDS, err);
+    if (r == 0)
+        r = guest_sockets_remove(b->state_fd, id, err);
+    return broker_missing(r, err);
 }
 
 int

@@ -10,7 +10,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-enum { PATH_SIZE = 4096, DEPTH_MAX = 32, STACKED_MOUNTS_MAX = 64 };
+#include "backend/guest/protocol.h"
+
+enum { PATH_SIZE = 4096, STACKED_MOUNTS_MAX = 64 };
 
 /* openat2(2), which glibc does not wrap: strictly below @dir, through no symlink. */
 static int
@@ -187,11 +189,42 @@ guest_directory_make(int state_fd, const char *id, gid_t gid, struct error *err)
     return 0;
 }
 
-static int remove_tree(int parent, const char *name, int depth);
-
-/* Remove every entry of the directory @fd, which is closed. */
+/* Remove a file or an empty directory; missing is fine. Returns 1 for a directory that holds
+ * something. */
 static int
-empty_directory(int fd, int depth)
+remove_plain(int dir, const char *name)
+{
+    if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+        return 0;
+    if (errno != EISDIR && errno != EPERM)
+        return -errno;
+    if (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+        return 0;
+    return errno == ENOTEMPTY || errno == EEXIST ? 1 : -errno;
+}
+
+/* A tree on its way out: however deep its guest made it, it is taken apart level by level. */
+struct removal {
+    int top;        /* the directory that everything below is moved up to */
+    unsigned moved; /* names the next one */
+    bool any;       /* this pass over the top found something */
+};
+
+/* Open the directory @name: nothing is followed, no mount is crossed. */
+static int
+open_same_mount(int parent, const char *name)
+{
+    struct open_how how = {
+        .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
+    };
+
+    return (int)syscall(SYS_openat2, parent, name, &how, sizeof(how));
+}
+
+/* Call @act for every entry of the directory @fd, which is closed; a failure ends it. */
+static int
+each_entry(int fd, int (*act)(struct removal *x, int dir, const char *name), struct removal *x)
 {
     _cleanup_(closedirp) DIR *dir = fdopendir(fd);
     const struct dirent *entry;
@@ -205,30 +238,62 @@ empty_directory(int fd, int depth)
     while (r == 0 &&
            (entry = readdir(dir))) /* NOLINT(concurrency-mt-unsafe): a stream of our own */
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            r = remove_tree(dirfd(dir), entry->d_name, depth);
+            r = act(x, dirfd(dir), entry->d_name);
     return r;
 }
 
-/* Remove @name in @parent with what is below it; nothing is followed, no mount is crossed. */
+/* Remove the entry, or move it to the top. */
 static int
-remove_tree(int parent, const char *name, int depth)
+lift(struct removal *x, int dir, const char *name)
 {
-    struct open_how how = {
-        .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
-    };
-    int fd, r;
+    char fresh[16];
+    int r = remove_plain(dir, name);
 
-    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
-        return 0;
-    if (errno != EISDIR && errno != EPERM)
+    while (r == 1) {
+        snprintf(fresh, sizeof(fresh), "~%u", x->moved++);
+        if (renameat2(dir, name, x->top, fresh, RENAME_NOREPLACE) == 0)
+            r = 0;
+        else if (errno != EEXIST)
+            r = -errno;
+    }
+    return r;
+}
+
+/* Remove an entry of the top. */
+static int
+dissolve(struct removal *x, int dir, const char *name)
+{
+    int r = remove_plain(dir, name);
+    int fd;
+
+    x->any = true;
+    if (r <= 0)
+        return r;
+    fd = open_same_mount(dir, name);
+    r = fd < 0 ? -errno : each_entry(fd, lift, x);
+    if (r == 0 && unlinkat(dir, name, AT_REMOVEDIR) < 0)
+        r = -errno;
+    return r;
+}
+
+/* Remove @name in @parent with what is below it. */
+static int
+remove_tree(int parent, const char *name)
+{
+    int r = remove_plain(parent, name);
+    _cleanup_(closep) int top = r == 1 ? open_same_mount(parent, name) : -1;
+    struct removal x = {.top = top};
+
+    if (r <= 0)
+        return r;
+    if (top < 0)
         return -errno;
-    if (depth >= DEPTH_MAX)
-        return -ELOOP;
-    fd = (int)syscall(SYS_openat2, parent, name, &how, sizeof(how));
-    if (fd < 0)
-        return -errno;
-    r = empty_directory(fd, depth + 1);
+    do {
+        int fd = open_same_mount(parent, name);
+
+        x.any = false;
+        r = fd < 0 ? -errno : each_entry(fd, dissolve, &x);
+    } while (r == 0 && x.any);
     if (r == 0 && unlinkat(parent, name, AT_REMOVEDIR) < 0)
         r = -errno;
     return r;
@@ -242,6 +307,21 @@ guest_directory_remove(int state_fd, const char *id, struct error *err)
 
     if (guests < 0)
         return error_errno(err, errno, "guests");
-    r = remove_tree(guests, id, 0);
+    r = remove_tree(guests, id);
     return r < 0 ? error_errno(err, -r, "remove guest directory") : 0;
+}
+
+int
+guest_sockets_remove(int state_fd, const char *id, struct error *err)
+{
+    static const char *const names[] = {GUEST_SOCKET, GUEST_CONTROL_SOCKET};
+    _cleanup_(closep) int guests = open_beneath(state_fd, "guests", O_PATH | O_DIRECTORY);
+    _cleanup_(closep) int own = guests < 0 ? -1 : open_beneath(guests, id, O_PATH | O_DIRECTORY);
+    int r = 0;
+
+    if (own < 0)
+        return errno == ENOENT ? 0 : error_errno(err, errno, "guest directory");
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(names); i++)
+        r = remove_tree(own, names[i]);
+    return r < 0 ? error_errno(err, -r, "remove the guest's sockets") : 0;
 }

@@ -42,4 +42,10 @@ int guest_directory_make(int state_fd, const char *id, gid_t gid, struct error *
 /* Remove it with what the guest left there. Missing is fine. */
 int guest_directory_remove(int state_fd, const char *id, struct error *err);
 
+/*
+ * Remove the sockets, or what stands in their places, of a container that does not run: whoever
+ * connects finds nobody there, and its next guest has room. Missing is fine.
+ */
+int guest_sockets_remove(int state_fd, const char *id, struct error *err);
+
 #endif

@@ -20,6 +20,7 @@ static const struct {
     {"guest", suite_guest},
     {"procfs", suite_procfs},
     {"kernel", suite_kernel},
+    {"badguest", suite_badguest},
     {"setuid", suite_setuid},
     {"workspace", suite_workspace},
     {"evasion", suite_evasion},

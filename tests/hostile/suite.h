@@ -12,6 +12,7 @@ int suite_agents(void);
 int suite_evasion(void);
 int suite_setuid(void);
 int suite_workspace(void);
+int suite_badguest(void);
 int suite_limits_tiers(void);
 int suite_disk(void);
 int suite_disk_enforced(void);
