@@ -128,7 +128,8 @@ visit_entries(struct walk *w, int fd, int depth)
         close(fd);
         return r;
     }
-    while (r == 0 && !counted_enough(w) && (entry = readdir(dir)))
+    while (r == 0 && !counted_enough(w) &&
+           (entry = readdir(dir))) /* NOLINT(concurrency-mt-unsafe): a stream of our own */
         r = visit(w, dirfd(dir), entry->d_name, depth);
     closedir(dir);
     return r;
@@ -230,7 +231,8 @@ look_through(struct search *s, const char *pid, const char *kind)
 
     snprintf(path, sizeof(path), "/proc/%.16s/%s", pid, kind);
     dir = opendir(path);
-    while (dir && r == 0 && !searched_enough(s) && (entry = readdir(dir))) {
+    while (dir && r == 0 && !searched_enough(s) &&
+           (entry = readdir(dir))) { /* NOLINT(concurrency-mt-unsafe): a stream of our own */
         s->looks++;
         if (entry->d_name[0] != '.' && fstatat(dirfd(dir), entry->d_name, &st, 0) == 0)
             r = consider(s, &st);
@@ -272,7 +274,8 @@ measure_nameless(pid_t pid, const struct measure *max, struct measure *m)
     proc = opendir("/proc");
     if (!proc)
         return -errno;
-    while (r == 0 && !searched_enough(&s) && (entry = readdir(proc))) {
+    while (r == 0 && !searched_enough(&s) &&
+           (entry = readdir(proc))) { /* NOLINT(concurrency-mt-unsafe): a stream of our own */
         if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
             pid_namespace(entry->d_name) != namespace)
             continue;

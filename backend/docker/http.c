@@ -194,6 +194,7 @@ set_common(struct docker_http *h, long timeout_ms)
     unsigned bad = 0;
 
     bad |= curl_easy_setopt(h->curl, CURLOPT_NOSIGNAL, 1L);
+    bad |= curl_easy_setopt(h->curl, CURLOPT_MAXCONNECTS, 1L); /* kept: a thread has one call */
     bad |= curl_easy_setopt(h->curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
     bad |= curl_easy_setopt(h->curl, CURLOPT_TIMEOUT_MS, timeout_ms);
     bad |= curl_easy_setopt(h->curl, CURLOPT_PROXY, "");

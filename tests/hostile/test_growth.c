@@ -19,8 +19,10 @@
 enum {
     REPEATS = 1000,
     WARM_UP = 100,        /* until every thread, cache and statement is there */
-    GROWTH_KIB = 4 << 10, /* PSS of one process: malloc's arenas settle within this */
+    GROWTH_KIB = 8 << 10, /* PSS of one process: malloc's arenas settle within this */
     PROCESSES_MAX = 8,
+    BURST = 60, /* requests at one time */
+    BURSTS = 8,
     LOG_KIB = 256 /* of all logs together */
 };
 
@@ -149,6 +151,25 @@ fight(int n)
     }
 }
 
+/* Have every thread of the service work, which opens what it keeps open. */
+static void
+burst(void)
+{
+    struct parallel calls[BURST];
+    char path[96];
+
+    snprintf(path, sizeof(path), "/containers/%s", box.id);
+    for (size_t i = 0; i < BURST; i++)
+        calls[i] = i % 4 ? (struct parallel){.user = ALICE, .method = "GET", .path = path}
+                         : (struct parallel){.user = ALICE,
+                                             .method = "POST",
+                                             .path = box.exec,
+                                             .body = "{\"command\": \"exec sleep 0.2\"}"};
+    call_parallel(calls, BURST);
+    for (size_t i = 0; i < BURST; i++)
+        reply_done(&calls[i].reply);
+}
+
 /* Whether every process has the descriptors of @arg again: a thread may still be closing one. */
 static bool
 descriptors_are_as_before(void *arg)
@@ -176,6 +197,8 @@ a_thousand_fights_leave_the_service_as_it_was(void **state)
     (void)state;
     for (int i = 0; i < WARM_UP; i++)
         fight(i);
+    for (int i = 0; i < BURSTS; i++)
+        burst();
     count = take_figures(before);
     logs = number_of(log_kib);
     spools = number_of(layer_kib);
