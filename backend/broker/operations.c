@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "backend/broker/workspace.h"
+#include "backend/egress/egress.h"
 #include "backend/guest/guest.h"
 #include "backend/guest/protocol.h"
 
@@ -30,7 +31,7 @@ broker_init(struct broker *b, const struct service_context *context, struct erro
     if (b->state_fd < 0)
         return error_errno(err, errno, "open of the state directory");
     snprintf(b->label, sizeof(b->label), "sandbox.instance=%s", context->instance);
-    b->usage = usage_new(b->label, BROKER_LABEL_ID);
+    b->usage = usage_new(b->label, BROKER_LABEL_ID, BROKER_LABEL_EGRESS);
     b->turns = turns_new();
     return b->usage && b->turns ? 0 : error_errno(err, ENOMEM, "broker");
 }
@@ -148,21 +149,49 @@ broker_check_spec(struct broker *b, const struct engine_spec *spec, enum spec_us
     return 0;
 }
 
+/* Whether the container has a relay to the egress proxy. One of network Full has it in any case: it
+ * is told to use it when there is a domain to be blocked. */
+static bool
+has_relay(const struct engine_spec *spec)
+{
+    return spec->network == NETWORK_RESTRICTED || spec->network == NETWORK_FULL;
+}
+
+/* Make sure that the directory is there which a container with a relay has bound. */
+static int
+offer_egress(struct broker *b, const struct engine_spec *spec, struct error *err)
+{
+    const struct service_context *context = b->context;
+
+    return has_relay(spec)
+               ? egress_directory_make(b->state_fd, spec->id, context->uid, context->gid, err)
+               : 0;
+}
+
 int
 broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
             enum broker_part part, const char *image, struct error *err)
 {
     const char *state = b->context->state_dir;
-    bool workspace = spec->workspace_access != ACCESS_NONE;
+    bool workspace = spec->workspace_access != ACCESS_NONE, relay = has_relay(spec);
     struct docker_info info = {0};
     char name[BROKER_NAME_SIZE], uid[24];
-    char guest[PATH_SIZE + 32], run[PATH_SIZE + 64], slot[PATH_SIZE + 64];
-    const char *binds[] = {guest, run, workspace ? slot : NULL, NULL};
-    const char *entrypoint[] = {"/.sandbox/guest", "/.sandbox/run", uid, uid,
-                                "/home/sandbox",   "/workspace",    NULL};
+    char guest[PATH_SIZE + 32], run[PATH_SIZE + 64];
+    char slot[PATH_SIZE + 64], egress[PATH_SIZE + 64];
+    const char *binds[5] = {guest, run};
+    const char *entrypoint[] = {"/.sandbox/guest",
+                                "/.sandbox/run",
+                                uid,
+                                uid,
+                                "/home/sandbox",
+                                "/workspace",
+                                relay ? "/.sandbox/egress/" EGRESS_SOCKET : NULL,
+                                NULL};
     json_auto_t *labels =
-        json_pack("{s:s, s:s, s:s*}", BROKER_LABEL_INSTANCE, b->context->instance, BROKER_LABEL_ID,
-                  spec->id, BROKER_LABEL_OWNER, spec->owner[0] ? spec->owner : NULL);
+        json_pack("{s:s, s:s, s:s*, s:s*}", BROKER_LABEL_INSTANCE, b->context->instance,
+                  BROKER_LABEL_ID, spec->id, BROKER_LABEL_OWNER,
+                  spec->owner[0] ? spec->owner : NULL, BROKER_LABEL_EGRESS, relay ? "1" : NULL);
+    size_t bound = 2;
     char ignored[DOCKER_ID_SIZE];
     struct docker_create create = {
         .name = name,
@@ -174,7 +203,8 @@ broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
         .labels = labels,
         .cpu_cores = spec->limits.cpu_cores,
         .memory_mb = spec->limits.memory_mb,
-        .pids_limit = spec->limits.max_processes + GUEST_RESERVED_TASKS,
+        .pids_limit =
+            spec->limits.max_processes + GUEST_RESERVED_TASKS + (relay ? GUEST_RELAY_TASKS : 0),
         .gpu_mask = spec->gpu_mask,
     };
     int r = labels ? docker_info_recent(d, &info, err) : error_errno(err, ENOMEM, "labels");
@@ -190,7 +220,15 @@ broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
     snprintf(run, sizeof(run), "%s/guests/%s:/.sandbox/run", state, spec->id);
     snprintf(slot, sizeof(slot), "%s/slots/%s:/workspace:rslave%s", state, spec->id,
              spec->workspace_access == ACCESS_RO ? ",ro" : "");
-    r = docker_container_create(d, &create, ignored, err);
+    snprintf(egress, sizeof(egress), "%s/%s/%s:/.sandbox/egress:ro", state, EGRESS_DIRECTORY,
+             spec->id);
+    if (workspace)
+        binds[bound++] = slot;
+    if (relay)
+        binds[bound] = egress;
+    r = offer_egress(b, spec, err);
+    if (r == 0)
+        r = docker_container_create(d, &create, ignored, err);
     if (r == -ENOENT && err) {
         error_clear(err);
         return error_set(err, ERR_TEMPLATE_NOT_READY,
@@ -264,6 +302,8 @@ broker_run(struct broker *b, struct docker *d, const struct engine_spec *spec, s
 {
     int r = workspace_attach(b->state_fd, b->context->state_dir, spec, err);
 
+    if (r == 0)
+        r = offer_egress(b, spec, err);
     return r < 0 ? r : broker_boot(b, d, spec->id, err);
 }
 
@@ -341,6 +381,8 @@ broker_remove(struct broker *b, struct docker *d, const char *id, struct error *
         r = workspace_detach(b->context->state_dir, id, err);
     if (r == 0)
         r = guest_directory_remove(b->state_fd, id, err);
+    if (r == 0)
+        r = egress_directory_remove(b->state_fd, id, err);
     return r;
 }
 

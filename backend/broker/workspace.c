@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "backend/egress/egress.h"
+
 enum { PATH_SIZE = 4096, DEPTH_MAX = 32, STACKED_MOUNTS_MAX = 64 };
 
 /* openat2(2), which glibc does not wrap: strictly below @dir, through no symlink. */
@@ -234,14 +236,41 @@ remove_tree(int parent, const char *name, int depth)
     return r;
 }
 
+/* Remove what is called @id in the state directory's @directory. */
+static int
+remove_below(int state_fd, const char *directory, const char *id, struct error *err)
+{
+    _cleanup_(closep) int parent = open_beneath(state_fd, directory, O_PATH | O_DIRECTORY);
+    int r = parent < 0 ? -errno : remove_tree(parent, id, 0);
+
+    return r < 0 ? error_errno(err, -r, directory) : 0;
+}
+
 int
 guest_directory_remove(int state_fd, const char *id, struct error *err)
 {
-    _cleanup_(closep) int guests = open_beneath(state_fd, "guests", O_PATH | O_DIRECTORY);
-    int r;
+    return remove_below(state_fd, "guests", id, err);
+}
 
-    if (guests < 0)
-        return error_errno(err, errno, "guests");
-    r = remove_tree(guests, id, 0);
-    return r < 0 ? error_errno(err, -r, "remove guest directory") : 0;
+int
+egress_directory_make(int state_fd, const char *id, uid_t uid, gid_t gid, struct error *err)
+{
+    _cleanup_(closep) int parent = open_beneath(state_fd, EGRESS_DIRECTORY, O_PATH | O_DIRECTORY);
+    _cleanup_(closep) int fd = -1;
+
+    if (parent < 0)
+        return error_errno(err, errno, EGRESS_DIRECTORY);
+    if (mkdirat(parent, id, 0700) < 0 && errno != EEXIST)
+        return error_errno(err, errno, "make egress directory");
+    fd = open_beneath(parent, id, O_RDONLY | O_DIRECTORY);
+    /* One that a crash left half made is put right. */
+    if (fd < 0 || fchown(fd, uid, gid) < 0 || fchmod(fd, 0711) < 0)
+        return error_errno(err, errno, "make egress directory");
+    return 0;
+}
+
+int
+egress_directory_remove(int state_fd, const char *id, struct error *err)
+{
+    return remove_below(state_fd, EGRESS_DIRECTORY, id, err);
 }

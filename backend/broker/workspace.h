@@ -4,8 +4,10 @@
  *   workspaces/OWNER/NAME  a workspace, mode 0700, owned by the owner's uid; it outlives containers
  *   slots/ID               mounted onto itself and shared with container ID, so that the workspace,
  *                          mounted onto it, nosuid,nodev (and ro), appears inside also while it
- * runs guests/ID              where the guest of container ID makes its socket: root:workers, mode
- * 2750
+ *                          runs
+ *   guests/ID              where the guest of container ID makes its socket: root:workers, mode
+ * 2750 egress/ID              where the egress proxy makes the socket of container ID, which sees
+ * the directory read-only: the service's, mode 0711
  *
  * Everything above a workspace is root's, so no tenant can swap a component of these paths.
  */
@@ -41,5 +43,11 @@ int guest_directory_make(int state_fd, const char *id, gid_t gid, struct error *
 
 /* Remove it with what the guest left there. Missing is fine. */
 int guest_directory_remove(int state_fd, const char *id, struct error *err);
+
+/* Make the egress proxy's directory for container @id, owned by @uid and @gid, if it is missing. */
+int egress_directory_make(int state_fd, const char *id, uid_t uid, gid_t gid, struct error *err);
+
+/* Remove it with what the proxy left there. Missing is fine. */
+int egress_directory_remove(int state_fd, const char *id, struct error *err);
 
 #endif
