@@ -16,6 +16,7 @@
 #include "backend/broker/broker.h"
 #include "backend/builder.h"
 #include "backend/config/current.h"
+#include "backend/egress/egress.h"
 #include "backend/id.h"
 #include "backend/janitor.h"
 #include "backend/log.h"
@@ -24,7 +25,7 @@
 #include "fcgi/worker.h"
 
 enum {
-    CHILDREN_MAX = SHARED_WORKERS_MAX + 3,
+    CHILDREN_MAX = SHARED_WORKERS_MAX + 4,
     BACKOFF_FIRST_MS = 1000,
     BACKOFF_MAX_MS = 30000,
     SHORT_LIFE_MS = 10000, /* who dies sooner comes back more slowly */
@@ -32,9 +33,9 @@ enum {
     BROKER_END_MS = 15000
 };
 
-enum kind { KIND_BROKER, KIND_WORKER, KIND_JANITOR, KIND_BUILDER };
+enum kind { KIND_BROKER, KIND_WORKER, KIND_JANITOR, KIND_BUILDER, KIND_EGRESS };
 
-static const char *const kind_names[] = {"broker", "worker", "janitor", "builder"};
+static const char *const kind_names[] = {"broker", "worker", "janitor", "builder", "egress"};
 
 /* One process that shall run. */
 struct child {
@@ -84,6 +85,8 @@ run_role(struct manager *m, const struct child *c)
         return janitor_main(m->ctx);
     case KIND_BUILDER:
         return builder_main(m->ctx);
+    case KIND_EGRESS:
+        return egress_main(m->ctx);
     }
     return 1;
 }
@@ -253,7 +256,7 @@ reload(struct manager *m)
         log_error("the settings stay as they were: %s", err.msg);
     else
         log_info("settings reloaded");
-    for (int kind = KIND_BROKER; kind <= KIND_BUILDER; kind++)
+    for (int kind = KIND_BROKER; kind <= KIND_EGRESS; kind++)
         signal_kind(m, (enum kind)kind, SIGHUP);
 }
 
@@ -294,6 +297,7 @@ supervise(struct manager *m)
     }
     log_info("ending: workers finish their requests");
     end_kind(m, KIND_WORKER, m->settings->service.drain_seconds * 1000 + END_GRACE_MS);
+    end_kind(m, KIND_EGRESS, END_GRACE_MS);
     end_kind(m, KIND_JANITOR, END_GRACE_MS);
     end_kind(m, KIND_BUILDER, END_GRACE_MS);
     end_kind(m, KIND_BROKER, BROKER_END_MS);
@@ -310,6 +314,7 @@ plan_children(struct manager *m)
         m->children[m->child_count++] = (struct child){.kind = KIND_WORKER, .slot = slot};
     m->children[m->child_count++] = (struct child){.kind = KIND_JANITOR};
     m->children[m->child_count++] = (struct child){.kind = KIND_BUILDER};
+    m->children[m->child_count++] = (struct child){.kind = KIND_EGRESS};
 }
 
 static const struct passwd *

@@ -5,7 +5,9 @@
  *
  *     manager ── broker    root: Docker and mounts
  *             ├─ workers   the service's account: FastCGI, handlers
- *             └─ janitor   the service's account: background work
+ *             ├─ janitor   the service's account: background work
+ *             ├─ builder   the service's account: builds and pulls of templates
+ *             └─ egress    the service's account: the proxy of what runs in containers
  *
  * TERM and INT end the service (workers first, so that their requests still find the broker), HUP
  * reloads the YAML everywhere. A role that dies is started again at once, or after 1, 2, 4 … 30 s

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "backend/egress/egress.h"
 #include "backend/log.h"
 
 enum { BACKLOG = 511 };
@@ -71,8 +72,14 @@ make_dirs(const struct state *s, const struct service_context *ctx, struct error
     } dirs[] = {
         /* SQLite makes its -wal beside the database: the service may create here, and change only
            its own */
-        {"", 01771, ctx->gid}, {"run", 0711, 0},        {"guests", 0710, ctx->gid},
-        {"slots", 0711, 0},    {"workspaces", 0711, 0}, {"log", 0750, ctx->gid},
+        {"", 01771, ctx->gid},
+        {"run", 0711, 0},
+        {"guests", 0710, ctx->gid},
+        {"slots", 0711, 0},
+        {"workspaces", 0711, 0},
+        {"log", 0750, ctx->gid},
+        /* the broker makes a directory for each container here; the proxy watches them come */
+        {EGRESS_DIRECTORY, 0750, ctx->gid},
     };
     int r = 0;
 

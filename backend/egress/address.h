@@ -19,26 +19,32 @@ struct egress_address {
 /*
  * Read the literal @text: dotted IPv4, what else inet_aton(3) takes ("127.1", "0x7f000001",
  * "2130706433"), IPv6 with or without brackets, without a zone. An IPv6 address that carries an
- * IPv4 one (mapped, compatible, 6to4, NAT64 64:ff9b::/96, Teredo) is kept as it is;
- * egress_address_public() looks at what it carries. Returns 0, or -EINVAL if it is no literal.
+ * IPv4 one (compatible, 6to4, NAT64, Teredo) is kept as it is. Returns 0, or -EINVAL if it is no
+ * literal.
  */
 int egress_address_parse(const char *text, struct egress_address *ret);
 
 /* The one spelling: dotted IPv4, or RFC 5952's of IPv6, without brackets. */
 void egress_address_text(const struct egress_address *a, char out[EGRESS_ADDRESS_SIZE]);
 
+/* Whether @a is an IPv4 address in NAT64's well-known prefix (RFC 6052), and then which. */
+bool egress_address_carried(const struct egress_address *a, struct egress_address *ret);
+
 /*
  * Whether @a is on the internet: globally reachable by the IANA special-purpose address registries
- * (RFC 6890), not multicast, not reserved, not this network; and so is any IPv4 address that it
- * carries.
+ * (RFC 6890), not multicast, not reserved, not this network, not a cloud's metadata. With NAT64,
+ * the IPv4 address that it carries has to be. Tunnels that carry one (6to4, Teredo) are not, and
+ * neither are IPv4-compatible addresses.
  */
 bool egress_address_public(const struct egress_address *a);
 
-/* Whether @text is a CIDR ("10.1.0.0/16", "fd00::/8", or an address alone) without host bits. */
+/* Whether @text is a CIDR ("10.1.0.0/16", "fd00::/8", or an address alone) without host bits; only
+ * of the usual spelling, not of what else inet_aton(3) takes. */
 bool egress_cidr_valid(const char *text);
 
-/* Whether one of the valid CIDRs @list holds @a. */
-bool egress_cidrs_hold(const struct strings *list, const struct egress_address *a);
+/* The first of the CIDRs @list that holds @a, borrowed; NULL: none does. One of IPv6 holds no IPv4
+ * address, unless it is of mapped ones. */
+const char *egress_cidrs_find(const struct strings *list, const struct egress_address *a);
 
 /* Whether @text names a DNS server: "192.0.2.1", "192.0.2.1:53", "2001:db8::1", "[2001:db8::1]:53".
  */

@@ -15,15 +15,15 @@ enum { EGRESS_RULE_SIZE = 256 };
 
 struct egress_verdict {
     bool allowed;
-    char rule[EGRESS_RULE_SIZE]; /* "network_policy.blocked_domains: *.example.org"; what decides */
+    char rule[EGRESS_RULE_SIZE]; /* what decides: "network_policy.blocked_domains: *.example.org" */
 };
 
 /*
  * Judge @host, in its one spelling (a name or an address's literal), and @port (1..65535; 0: not
  * asked for). Blocked wins over allowed. Restricted reaches what is allowed, on egress.ports, while
  * the policy is enabled, and nothing while it is not. Full reaches every name that is not blocked,
- * on every port, and every name while the policy is not enabled. A literal has to be in
- * allowed_domains for both, or blocking a name would block nothing.
+ * on every port, and everything while it is not egress_proxied(). Where the proxy is used a literal
+ * has to be in allowed_domains, or blocking a name would block nothing.
  */
 struct egress_verdict egress_judge(const struct settings *s, enum network network, const char *host,
                                    unsigned port);

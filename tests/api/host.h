@@ -27,7 +27,8 @@ pid_t host_pid_file(const char *name);
 /* Whether the process runs; a zombie does not. */
 bool host_runs(pid_t pid);
 
-/* The manager's running children of a role: "broker", "worker", "janitor" or "builder". */
+/* The manager's running children of a role: "broker", "worker", "janitor", "builder" or "egress".
+ */
 struct pids host_role(const char *role);
 
 /* Wait until there are @count children of a role, none of which is @not (0: any). */
