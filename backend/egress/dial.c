@@ -53,7 +53,7 @@ socket_address(const struct egress_address *a, unsigned port, struct sockaddr_st
 static bool
 is_ours(const struct egress_address *a)
 {
-    struct sockaddr_storage to, from;
+    struct sockaddr_storage to, from = {0};
     socklen_t len = socket_address(a, 9, &to), from_len = sizeof(from);
     _cleanup_(closep) int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
@@ -234,18 +234,19 @@ take_addresses(struct dial *d, char type, int count, const void *addresses)
 {
     size_t room = DIAL_ADDRESSES_MAX - d->count;
     const unsigned char *at = addresses;
+    size_t size = type == DNS_IPv6_AAAA ? 16 : 4;
 
     if (room > DIAL_ADDRESSES_MAX / 2)
         room = DIAL_ADDRESSES_MAX / 2;
-    for (int i = 0; i < count && (size_t)i < room; i++) {
+    for (int i = 0; i < count && (size_t)i < room; i++, at += size) {
         struct egress_address *a = &d->addresses[d->count++];
 
         *a = (struct egress_address){0};
         if (type == DNS_IPv6_AAAA) {
-            memcpy(a->bytes.s6_addr, at + i * 16, 16);
+            memcpy(a->bytes.s6_addr, at, size);
         } else {
             a->bytes.s6_addr[10] = a->bytes.s6_addr[11] = 0xff;
-            memcpy(&a->bytes.s6_addr[12], at + i * 4, 4);
+            memcpy(&a->bytes.s6_addr[12], at, size);
         }
     }
 }

@@ -156,7 +156,7 @@ on_hup(evutil_socket_t number, short what, void *arg)
 static int
 loop_init(struct loop *loop)
 {
-    static const struct timeval tick = {.tv_usec = PROXY_TICK_MS * 1000};
+    static const struct timeval tick = {.tv_usec = PROXY_TICK_MS * 1000L};
     static const struct timeval seldom = {.tv_sec = FLUSH_SECONDS};
     struct event_base *base = loop->proxy->base;
 

@@ -417,9 +417,10 @@ write_target(const struct egress_head *h, struct buf *out)
 
     if (h->path.len == 0 && h->parser.method == HTTP_OPTIONS)
         before = "*";
-    return buf_printf(out, "%s %s%.*s HTTP/1.1\r\n",
+    /* in the client's version, as it is the client who has to understand the response */
+    return buf_printf(out, "%s %s%.*s HTTP/1.%d\r\n",
                       http_method_str((enum http_method)h->parser.method), before, (int)h->path.len,
-                      h->path.at);
+                      h->path.at, (int)h->parser.http_minor);
 }
 
 int

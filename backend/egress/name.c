@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -127,19 +126,21 @@ egress_name(const char *text, char out[EGRESS_NAME_SIZE])
 int
 egress_pattern(const char *text, char out[EGRESS_NAME_SIZE])
 {
+    size_t skip = strncmp(text, "*.", 2) == 0 ? 2 : 0, len;
     struct egress_address address;
     char name[EGRESS_NAME_SIZE];
-    bool below = strncmp(text, "*.", 2) == 0;
 
     if (egress_address_parse(text, &address) == 0) {
         egress_address_text(&address, out);
         return 0;
     }
-    if (egress_name(below ? text + 2 : text, name) < 0)
+    if (egress_name(text + skip, name) < 0)
         return -EINVAL;
-    if (below && strlen(name) + 2 >= EGRESS_NAME_SIZE)
+    len = strlen(name);
+    if (skip + len >= EGRESS_NAME_SIZE)
         return -EINVAL;
-    snprintf(out, EGRESS_NAME_SIZE, "%s%s", below ? "*." : "", name);
+    memcpy(out, "*.", skip);
+    memcpy(out + skip, name, len + 1);
     return 0;
 }
 

@@ -180,6 +180,19 @@ store_audit_insert(struct store *s, const struct audit_entry *e, struct error *e
 }
 
 int
+store_audit_insert_all(struct store *s, const struct audit_entry *entries, size_t count,
+                       struct error *err)
+{
+    _cleanup_(store_tx_done) struct store_tx tx = {0};
+    int r;
+
+    r = store_tx_begin(s, false, &tx, err);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = audit_append(s, &entries[i], err);
+    return r < 0 ? r : store_tx_commit(&tx, err);
+}
+
+int
 audit_read(sqlite3_stmt *st, struct audit_entry *e, struct error *err)
 {
     *e = (struct audit_entry){.seq = sqlite3_column_int64(st, 0)};

@@ -215,6 +215,13 @@ int store_audit_finish(struct store *s, const struct audit_entry *e,
  * ERR_CONFLICT if there is one with its id. */
 int store_audit_insert(struct store *s, const struct audit_entry *e, struct error *err);
 
+/*
+ * Insert the @count @entries, finished from the start, all or none. Not synced: they outlive every
+ * process, but the last of them not the loss of power, after which the chain just ends before them.
+ */
+int store_audit_insert_all(struct store *s, const struct audit_entry *entries, size_t count,
+                           struct error *err);
+
 /* The entry with this id; for @owner only, unless NULL. Errors: ERR_NOT_FOUND. */
 int store_audit_get(struct store *s, const char *id, const char *owner, struct audit_entry *ret,
                     struct error *err);

@@ -198,6 +198,17 @@ a_killed_janitor_comes_back(void **state)
 }
 
 static void
+a_killed_proxy_comes_back(void **state)
+{
+    struct pids proxies = host_role("egress");
+
+    (void)state;
+    assert_int_equal(proxies.count, 1);
+    assert_int_equal(kill(proxies.list[0], SIGKILL), 0);
+    host_wait_role("egress", 1, proxies.list[0]);
+}
+
+static void
 hang_up(void)
 {
     pid_t manager = host_pid_file("run/sandboxd.pid");
@@ -431,7 +442,7 @@ assert_process_status(pid_t pid, const char *key, const char *expected)
 static void
 only_the_broker_is_root(void **state)
 {
-    static const char *const unprivileged[] = {"worker", "janitor"};
+    static const char *const unprivileged[] = {"worker", "janitor", "builder", "egress"};
     static const char *const capabilities[] = {"CapInh", "CapPrm", "CapEff", "CapAmb"};
     const struct passwd *account = getpwnam("sandboxd");
     struct pids broker = host_role("broker");
@@ -570,6 +581,7 @@ suite_processes(void)
         process_test(a_killed_worker_comes_back_and_its_execution_is_interrupted),
         process_test(a_killed_broker_disturbs_no_execution_and_comes_back),
         process_test(a_killed_janitor_comes_back),
+        process_test(a_killed_proxy_comes_back),
         cmocka_unit_test_setup_teardown(hup_reloads_and_a_bad_file_keeps_the_last_good, keep_tiers,
                                         restore_tiers),
         process_test(silent_peers_keep_nobody_waiting),

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "backend/cleanup.h"
 #include "backend/egress/head.h"
@@ -207,7 +208,7 @@ what_is_sent_on_is_the_servers_alone(void **state)
     } cases[] = {
         {"GET http://Example.ORG./a/b?c=d HTTP/1.0\r\nProxy-Authorization: Basic eA==\r\n"
          "Proxy-Connection: keep-alive\r\nAccept: */*\r\n\r\n",
-         "GET /a/b?c=d HTTP/1.1\r\nHost: example.org\r\nAccept: */*\r\nConnection: close\r\n\r\n"},
+         "GET /a/b?c=d HTTP/1.0\r\nHost: example.org\r\nAccept: */*\r\nConnection: close\r\n\r\n"},
         {"GET http://example.org HTTP/1.1\r\nhost: example.org\r\nConnection: X-Mine, "
          "keep-alive\r\n"
          "X-Mine: 1\r\nKeep-Alive: 5\r\nTE: trailers\r\nX-Other:  2 \r\n\r\n",
@@ -239,6 +240,59 @@ what_is_sent_on_is_the_servers_alone(void **state)
     }
 }
 
+/* Whether @text is a head whose lines all end with CR LF, with one Host, that of @h. */
+static bool
+is_unambiguous(const struct egress_head *h, const char *text, size_t len)
+{
+    char host[EGRESS_NAME_SIZE + 32];
+    size_t hosts = 0;
+
+    snprintf(host, sizeof(host), h->port == 80 ? "Host: %s\r\n" : "Host: %s:%u\r\n", h->host,
+             h->port);
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '\0' || (text[i] == '\n' && text[i - 1] != '\r') ||
+            (text[i] == '\r' && text[i + 1] != '\n'))
+            return false;
+        if (text[i] == '\n' && strncasecmp(text + i + 1, "Host:", 5) == 0)
+            hosts += strncmp(text + i + 1, host, strlen(host)) == 0 ? 1 : 2;
+    }
+    return hosts == 1 && strcmp(text + len - 4, "\r\n\r\n") == 0;
+}
+
+/* Each byte of a head put wrong in each way: what is still forwarded has one reading. */
+static void
+a_spoiled_head_is_refused_or_has_one_reading(void **state)
+{
+    static const char text[] =
+        "POST http://example.org:8080/a?b HTTP/1.1\r\nHost: example.org:8080\r\n"
+        "Content-Length: 3\r\nConnection: X\r\nX: y\r\nZ: z\r\n\r\n";
+    size_t forwarded = 0, refused = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(text) - 1; i++) {
+        for (int byte = 0; byte < 256; byte++) {
+            char spoiled[sizeof(text)];
+            struct egress_head h;
+            struct buf out;
+
+            memcpy(spoiled, text, sizeof(text));
+            spoiled[i] = (char)byte;
+            if (egress_head_read(spoiled, sizeof(text) - 1, &h) != EGRESS_HEAD_FORWARD) {
+                refused++;
+                continue;
+            }
+            buf_init(&out, EGRESS_HEAD_MAX);
+            assert_int_equal(egress_head_forward(&h, &out), 0);
+            if (!is_unambiguous(&h, out.data, out.len))
+                fail_msg("byte %zu as %d: %s", i, byte, out.data);
+            buf_done(&out);
+            forwarded++;
+        }
+    }
+    print_message("%zu forwarded, %zu refused\n", forwarded, refused);
+    assert_true(forwarded > 0 && refused > 0);
+}
+
 int
 main(void)
 {
@@ -249,6 +303,7 @@ main(void)
         cmocka_unit_test(a_head_may_come_in_pieces_but_not_for_ever),
         cmocka_unit_test(too_many_fields_are_refused),
         cmocka_unit_test(what_is_sent_on_is_the_servers_alone),
+        cmocka_unit_test(a_spoiled_head_is_refused_or_has_one_reading),
     };
 
     return cmocka_run_group_tests_name("egress head", tests, NULL, NULL);
