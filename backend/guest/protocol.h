@@ -19,6 +19,7 @@
 
 #define GUEST_SOCKET "guest.sock" /* in the container's socket directory, as all of these */
 #define GUEST_CONTROL_SOCKET "control.sock"
+#define GUEST_RELAY_URL "http://127.0.0.1:3128" /* of GUEST_RELAY_PORT */
 #define GUEST_SPOOL_PREFIX "spool-" /* and the execution's id in 16 hexadecimal digits */
 
 enum {
