@@ -4,9 +4,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
-#include "backend/config/names.h"
+#include "backend/egress/name.h"
+#include "backend/egress/verdict.h"
 #include "backend/gpu.h"
 #include "backend/store/store.h"
 #include "backend/template.h"
@@ -61,55 +61,26 @@ name_sources(const struct settings *s, const struct placement *where, struct exp
         config_source(s, "network_policy", "enabled", x->network_source);
 }
 
-/* Whether @pattern, a host name or *.example.org, names @domain. */
-static bool
-domain_matches(const char *pattern, const char *domain)
+/* Write the one spelling of @domain, a name or an address, to @out. Returns 0 or -EINVAL. */
+static int
+spell_host(const char *domain, char out[EGRESS_NAME_SIZE])
 {
-    size_t len = strlen(domain), tail = strlen(pattern) - 1;
+    struct egress_address address;
 
-    if (strncmp(pattern, "*.", 2) != 0)
-        return strcasecmp(pattern, domain) == 0;
-    return len > tail && strcasecmp(domain + len - tail, pattern + 1) == 0;
+    if (egress_address_parse(domain, &address) < 0)
+        return egress_name(domain, out);
+    egress_address_text(&address, out);
+    return 0;
 }
 
-/* The first of @patterns that names @domain; NULL: none does. */
-static const char *
-find_match(const struct strings *patterns, const char *domain)
-{
-    for (size_t i = 0; i < patterns->count; i++)
-        if (domain_matches(patterns->items[i], domain))
-            return patterns->items[i];
-    return NULL;
-}
-
-/* What the policy says of @domain on this network; @rule names what decides. */
-static bool
-judge_domain(const struct network_policy *p, enum network network, const char *domain,
-             char rule[EXPLAIN_SOURCE_SIZE])
-{
-    const char *blocked = p->enabled ? find_match(&p->blocked_domains, domain) : NULL;
-    const char *allowed = find_match(&p->allowed_domains, domain);
-
-    if (network == NETWORK_NONE)
-        snprintf(rule, EXPLAIN_SOURCE_SIZE, "network None reaches nothing");
-    else if (network == NETWORK_RESTRICTED && !p->enabled)
-        snprintf(rule, EXPLAIN_SOURCE_SIZE, "network_policy.enabled is false");
-    else if (blocked)
-        snprintf(rule, EXPLAIN_SOURCE_SIZE, "network_policy.blocked_domains: %.200s", blocked);
-    else if (network == NETWORK_RESTRICTED && !allowed)
-        snprintf(rule, EXPLAIN_SOURCE_SIZE, "network_policy.allowed_domains does not name it");
-    else
-        return true;
-    return false;
-}
-
-/* Containers have no network yet, whatever the policy would let through. */
+/* What the egress proxy would say of @host; of the addresses that it leads to, it asks again. */
 static void
-explain_domain(const struct settings *s, const char *domain, struct explanation *x)
+explain_host(const struct settings *s, const char *host, struct explanation *x)
 {
-    if (judge_domain(&s->policy.network_policy, x->plan.network, domain, x->domain_rule))
-        snprintf(x->domain_rule, EXPLAIN_SOURCE_SIZE,
-                 "the policy allows it, but this version gives no container a network");
+    struct egress_verdict verdict = egress_judge(s, x->plan.network, host, 0);
+
+    x->domain_allowed = verdict.allowed;
+    snprintf(x->domain_rule, sizeof(x->domain_rule), "%s", verdict.rule);
 }
 
 /* The container that the plan's scope has, or what a new one would lack. */
@@ -148,14 +119,16 @@ int
 explain_placement(struct backend *b, const struct placement *where, const char *domain,
                   struct explanation *ret, struct error *err)
 {
+    char host[EGRESS_NAME_SIZE];
+
     *ret = (struct explanation){0};
-    if (domain && (!name_is_domain(domain) || domain[0] == '*'))
+    if (domain && spell_host(domain, host) < 0)
         return error_violation(err, "/domain", "must be a host name such as example.org");
     if (template_place(b, where, &ret->plan, &ret->refusal) < 0)
         return ret->refusal.code == ERR_INTERNAL ? (*err = ret->refusal, -EIO) : 0;
     ret->planned = true;
     name_sources(b->settings, where, ret);
     if (domain)
-        explain_domain(b->settings, domain, ret);
+        explain_host(b->settings, host, ret);
     return look_ahead(b, ret, err);
 }

@@ -35,6 +35,7 @@ static const struct {
     {"gpu", suite_gpu},
     {"pool", suite_pool},
     {"pool-upkeep", suite_pool_upkeep},
+    {"network", suite_network},
     {"contract", suite_contract},
     {"contract-bodies", suite_contract_bodies},
     {"contract-parameters", suite_contract_parameters},

@@ -39,5 +39,6 @@ int suite_cleanup(void);
 int suite_gpu(void);
 int suite_pool(void);
 int suite_pool_upkeep(void);
+int suite_network(void);
 
 #endif
