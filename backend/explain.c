@@ -61,26 +61,29 @@ name_sources(const struct settings *s, const struct placement *where, struct exp
         config_source(s, "network_policy", "enabled", x->network_source);
 }
 
-/* Write the one spelling of @domain, a name or an address, to @out. Returns 0 or -EINVAL. */
+/* The one spelling of @domain, a host name or an address's literal. Returns 0 or -EINVAL. */
 static int
-spell_host(const char *domain, char out[EGRESS_NAME_SIZE])
+spell_domain(const char *domain, char out[EGRESS_NAME_SIZE])
 {
-    struct egress_address address;
-
-    if (egress_address_parse(domain, &address) < 0)
-        return egress_name(domain, out);
-    egress_address_text(&address, out);
-    return 0;
+    return domain[0] == '*' ? -EINVAL : egress_pattern(domain, out);
 }
 
-/* What the egress proxy would say of @host; of the addresses that it leads to, it asks again. */
+/* Ask what the egress proxy asks before it connects. An address needs no look-up, so that it is
+ * known where it leads. */
 static void
-explain_host(const struct settings *s, const char *host, struct explanation *x)
+explain_domain(const struct settings *s, const char *domain, struct explanation *x)
 {
-    struct egress_verdict verdict = egress_judge(s, x->plan.network, host, 0);
+    struct egress_verdict v = egress_judge(s, x->plan.network, domain, 0);
+    struct egress_address address;
 
-    x->domain_allowed = verdict.allowed;
-    snprintf(x->domain_rule, sizeof(x->domain_rule), "%s", verdict.rule);
+    if (v.allowed && egress_address_parse(domain, &address) == 0) {
+        struct egress_verdict there = egress_judge_address(s, x->plan.network, &address);
+
+        if (!there.allowed)
+            v = there;
+    }
+    x->domain_allowed = v.allowed;
+    snprintf(x->domain_rule, sizeof(x->domain_rule), "%s", v.rule);
 }
 
 /* The container that the plan's scope has, or what a new one would lack. */
@@ -119,16 +122,17 @@ int
 explain_placement(struct backend *b, const struct placement *where, const char *domain,
                   struct explanation *ret, struct error *err)
 {
-    char host[EGRESS_NAME_SIZE];
+    char spelled[EGRESS_NAME_SIZE];
 
     *ret = (struct explanation){0};
-    if (domain && spell_host(domain, host) < 0)
-        return error_violation(err, "/domain", "must be a host name such as example.org");
+    if (domain && spell_domain(domain, spelled) < 0)
+        return error_violation(err, "/domain",
+                               "must be a host name such as example.org, or an address");
     if (template_place(b, where, &ret->plan, &ret->refusal) < 0)
         return ret->refusal.code == ERR_INTERNAL ? (*err = ret->refusal, -EIO) : 0;
     ret->planned = true;
     name_sources(b->settings, where, ret);
     if (domain)
-        explain_host(b->settings, host, ret);
+        explain_domain(b->settings, spelled, ret);
     return look_ahead(b, ret, err);
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "backend/backend.h"
+#include "backend/egress/verdict.h"
 #include "backend/error.h"
 #include "backend/placement.h"
 #include "backend/store/records.h"
@@ -31,16 +32,16 @@ struct explanation {
     char sources[EXPLAIN_LIMIT_COUNT][EXPLAIN_SOURCE_SIZE]; /* of the plan's limits */
     char network_source[EXPLAIN_SOURCE_SIZE];
     bool domain_allowed; /* of the domain that was asked for */
-    char domain_rule[EXPLAIN_SOURCE_SIZE];
+    char domain_rule[EGRESS_RULE_SIZE];
 };
 
 /* The name of a limit, as in the API and the YAML. */
 extern const char *const explain_limit_names[EXPLAIN_LIMIT_COUNT];
 
 /*
- * Explain what @where would meet, and whether it would reach @domain (a host name; NULL: not
- * asked). A refusal is part of the explanation. Errors: ERR_VALIDATION (@domain is none),
- * ERR_INTERNAL.
+ * Explain what @where would meet, and whether it would reach @domain (a host name or
+ * an address; NULL: not asked). A refusal is part of the explanation. Errors: ERR_VALIDATION
+ * (@domain is none), ERR_INTERNAL.
  */
 int explain_placement(struct backend *b, const struct placement *where, const char *domain,
                       struct explanation *ret, struct error *err);

@@ -22,8 +22,8 @@ static const struct field explain_fields[] = {
      .type = FIELD_STRING,
      .offset = offsetof(struct explain_body, domain),
      .min = 1,
-     .max = 253,
-     .doc = "a host name: would it be reached?"},
+     .max = 1024,
+     .doc = "a host name or an address: would it be reached?"},
     {0},
 };
 

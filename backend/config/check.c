@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "backend/config/names.h"
+#include "backend/egress/address.h"
+#include "backend/egress/name.h"
 #include "backend/typo.h"
 
 static int
@@ -12,17 +14,17 @@ check_domains(const struct strings *domains, const char *key, const struct place
               struct error *err)
 {
     const struct pointer policy = {.key = "network_policy"}, list = {.up = &policy, .key = key};
+    char spelled[EGRESS_NAME_SIZE];
     size_t i;
     int r = 0;
 
     for (i = 0; i < domains->count; i++) {
         struct pointer here = {.up = &list, .index = i};
 
-        if (!name_is_domain(domains->items[i]))
-            r = places_violation(
-                places, &here, err,
-                "must be a host name such as example.org, or *.example.org for the "
-                "names below it, without scheme, port or path");
+        if (egress_pattern(domains->items[i], spelled) < 0)
+            r = places_violation(places, &here, err,
+                                 "must be a host name such as example.org, *.example.org for the "
+                                 "names below it, or an address, without scheme, port or path");
     }
     return r;
 }
@@ -79,6 +81,51 @@ check_service(const struct settings *s, const struct places *places, struct erro
         r = places_violation(places, &uid_last, err, "must be greater than uid_first");
     if (s->builds.credentials[0] && s->builds.credentials[0] != '/')
         r = places_violation(places, &credentials, err, "must be an absolute path, or \"\"");
+    return r;
+}
+
+/* The texts @list, which is `egress`'s member @key, have to be what @is_valid takes: @what. */
+static int
+check_texts(const struct strings *list, const char *key, bool (*is_valid)(const char *text),
+            const char *what, const struct places *places, struct error *err)
+{
+    const struct pointer egress = {.key = "egress"}, at = {.up = &egress, .key = key};
+    int r = 0;
+
+    for (size_t i = 0; i < list->count; i++) {
+        struct pointer here = {.up = &at, .index = i};
+
+        if (!is_valid(list->items[i]))
+            r = places_violation(places, &here, err, "must be %s", what);
+    }
+    return r;
+}
+
+int
+check_egress(const struct egress_policy *e, const struct places *places, struct error *err)
+{
+    const struct pointer egress = {.key = "egress"}, ports = {.up = &egress, .key = "plain_ports"};
+    int r = 0;
+
+    for (size_t i = 0; i < e->plain_ports.count; i++) {
+        struct pointer here = {.up = &ports, .index = i};
+        size_t j = 0;
+
+        while (j < e->ports.count && e->ports.items[j] != e->plain_ports.items[i])
+            j++;
+        if (j == e->ports.count)
+            r = places_violation(places, &here, err, "must be one of egress.ports, too");
+    }
+    if (check_texts(&e->permit_addresses, "permit_addresses", egress_cidr_valid,
+                    "an address or a network such as 10.1.0.0/16 or fd00::/8, with no bits set "
+                    "after its prefix",
+                    places, err) < 0)
+        r = -EINVAL;
+    if (check_texts(&e->nameservers, "nameservers", egress_nameserver_valid,
+                    "an address such as 192.0.2.1 or 2001:db8::1, or one with a port such as "
+                    "192.0.2.1:53 or [2001:db8::1]:53",
+                    places, err) < 0)
+        r = -EINVAL;
     return r;
 }
 

@@ -15,6 +15,9 @@ int check_policy(const struct policy *policy, const struct places *places, struc
 /* The rest of sandbox.yaml; the tiers must be decoded already. */
 int check_service(const struct settings *s, const struct places *places, struct error *err);
 
+/* `egress` of sandbox.yaml. */
+int check_egress(const struct egress_policy *e, const struct places *places, struct error *err);
+
 int check_tiers(const struct settings *s, const struct places *places, struct error *err);
 
 /* `pool` of sandbox.yaml; tiers and templates must be decoded already. A template may also be one

@@ -7,7 +7,7 @@
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
 
-enum { DOMAIN_MAX = 253, LABEL_MAX = 63, SEGMENT_MAX = 255 };
+enum { SEGMENT_MAX = 255 };
 
 /* Whether @s starts with one of @first, goes on with those of @rest, and has at most @max bytes. */
 static bool
@@ -70,25 +70,4 @@ name_context_path_fault(const char *path)
         segment += len;
     } while (*segment++ == '/');
     return NULL;
-}
-
-bool
-name_is_domain(const char *s)
-{
-    size_t len;
-
-    if (strlen(s) > DOMAIN_MAX)
-        return false;
-    if (!strncmp(s, "*.", 2))
-        s += 2;
-    for (;; s++) {
-        len = strspn(s, LOWER UPPER DIGITS "-");
-        if (len == 0 || len > LABEL_MAX || s[0] == '-' || s[len - 1] == '-')
-            return false;
-        s += len;
-        if (*s == '\0')
-            return true;
-        if (*s != '.')
-            return false;
-    }
 }

@@ -27,10 +27,4 @@ enum { CONTEXT_FILES_MAX = 256, CONTEXT_PATH_MAX = 1024 };
  */
 const char *name_context_path_fault(const char *path);
 
-/*
- * A host name in ASCII, "example.org", or "*.example.org" for the names below it; at most 253
- * bytes, 63 a label. Upper case is allowed and means the same.
- */
-bool name_is_domain(const char *s);
-
 #endif

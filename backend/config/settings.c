@@ -142,6 +142,8 @@ check_documents(const struct settings *s, const struct files *files, struct erro
     if (r == 0)
         r = check_service(s, &files->file[SANDBOX]->places, err);
     if (r == 0)
+        r = check_egress(&s->egress, &files->file[SANDBOX]->places, err);
+    if (r == 0)
         r = check_templates(s, &files->file[TEMPLATES]->places, err);
     if (r == 0)
         r = check_pool(s, &files->file[SANDBOX]->places, err);

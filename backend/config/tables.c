@@ -43,7 +43,7 @@ static const struct field network_fields[] = {
      .doc = "Whether restricted containers reach the allowed domains, or nothing."},
     {.name = "allowed_domains", .type = FIELD_STRINGS, .max = 1000,
      .offset = offsetof(struct network_policy, allowed_domains),
-     .doc = "Host names, or *.example.org for all names below example.org."},
+     .doc = "Host names, *.example.org for all names below example.org, or addresses."},
     {.name = "blocked_domains", .type = FIELD_STRINGS, .max = 1000,
      .offset = offsetof(struct network_policy, blocked_domains),
      .doc = "As allowed_domains; blocked wins over allowed."},

@@ -11,6 +11,7 @@
 
 #include "backend/egress/answer.h"
 #include "backend/egress/passage.h"
+#include "backend/egress/scribe.h"
 #include "backend/id.h"
 
 enum { LINGER_MS = 1000 }; /* for the client to take the answer */
@@ -27,7 +28,7 @@ client_note(struct client *c, bool allowed, const char *rule)
     };
 
     if (c->door->known) /* else there is no owner whose entry it could be */
-        proxy_note(c->door->proxy, &attempt);
+        scribe_note(c->door->proxy->scribe, &attempt);
     c->noted = true;
 }
 
@@ -178,14 +179,15 @@ on_readable(evutil_socket_t fd, short what, void *arg)
         read_head(c);
 }
 
-void
-client_new(struct door *d, int fd)
+/* NULL without memory; @fd is closed then. */
+static struct client *
+make(struct door *d, int fd)
 {
     struct client *c = calloc(1, sizeof(*c));
 
     if (!c) {
         close(fd);
-        return;
+        return NULL;
     }
     c->door = d;
     c->fd = fd;
@@ -197,6 +199,22 @@ client_new(struct door *d, int fd)
     DL_APPEND(d->clients, c);
     d->count++;
     d->proxy->connections++;
+    return c;
+}
+
+void
+client_new(struct door *d, int fd)
+{
+    make(d, fd);
+}
+
+void
+client_turn_away(struct door *d, int fd, int status, const char *rule)
+{
+    struct client *c = make(d, fd);
+
+    if (c)
+        client_answer(c, status, rule);
 }
 
 void
@@ -280,7 +298,7 @@ client_count(struct client *c)
 
     if (sent == 0 && received == 0)
         return;
-    ledger_carried(c->door->proxy->ledger, &c->door->row, c->host, c->port, sent, received);
+    scribe_carried(c->door->proxy->scribe, &c->door->row, c->host, c->port, sent, received);
     c->counted_sent = c->sent;
     c->counted_received = c->received;
 }

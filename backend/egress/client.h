@@ -16,6 +16,9 @@
 /* Serve the connection @fd (taken), which came by @d. */
 void client_new(struct door *d, int fd);
 
+/* The same, to answer with @status and why at once. */
+void client_turn_away(struct door *d, int fd, int status, const char *rule);
+
 /* Close it. */
 void client_free(struct client *c);
 
@@ -25,7 +28,7 @@ void client_tick(struct client *c, int64_t now_ms);
 /* Close it if what it is for is now refused; @refusal is the container's, NULL if none. */
 void client_judge(struct client *c, const char *refusal);
 
-/* Tell the ledger what it has carried since the last call. */
+/* Tell the scribe what it has carried since the last call. */
 void client_count(struct client *c);
 
 /* The next of the door's; NULL: none. */

@@ -56,6 +56,7 @@ is_ours(const struct egress_address *a)
     struct sockaddr_storage to, from = {0};
     socklen_t len = socket_address(a, 9, &to), from_len = sizeof(from);
     _cleanup_(closep) int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    size_t at, size; /* of the address in them */
 
     if (fd < 0)
         return true;
@@ -63,11 +64,10 @@ is_ours(const struct egress_address *a)
         return false; /* no way there */
     if (getsockname(fd, (struct sockaddr *)&from, &from_len) < 0)
         return true;
-    if (to.ss_family == AF_INET)
-        return ((struct sockaddr_in *)&from)->sin_addr.s_addr ==
-               ((struct sockaddr_in *)&to)->sin_addr.s_addr;
-    return IN6_ARE_ADDR_EQUAL(&((struct sockaddr_in6 *)&from)->sin6_addr,
-                              &((struct sockaddr_in6 *)&to)->sin6_addr);
+    at = to.ss_family == AF_INET ? offsetof(struct sockaddr_in, sin_addr)
+                                 : offsetof(struct sockaddr_in6, sin6_addr);
+    size = to.ss_family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
+    return memcmp((const char *)&from + at, (const char *)&to + at, size) == 0;
 }
 
 static void

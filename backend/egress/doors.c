@@ -15,16 +15,18 @@
 #include "backend/egress/answer.h"
 #include "backend/egress/client.h"
 #include "backend/egress/egress.h"
+#include "backend/egress/scribe.h"
 #include "backend/id.h"
 #include "backend/log.h"
 #include "backend/store/store.h"
 
 enum {
     BACKLOG = 128,
-    ACCEPTS_MAX = 16,   /* of one door in one turn of the loop */
-    ROWS_MS = 400,      /* how often the rows of open connections are read again */
-    SCAN_MS = 5000,     /* how often all directories are looked at, for what was missed */
-    SCAN_SOON_MS = 400, /* the same where one could not be used */
+    TURNED_AWAY_MAX = 16, /* over the limit of connections, for as long as they read why */
+    ACCEPTS_MAX = 16,     /* of one door in one turn of the loop */
+    ROWS_MS = 400,        /* how often the rows of open connections are read again */
+    SCAN_MS = 5000,       /* how often all directories are looked at, for what was missed */
+    SCAN_SOON_MS = 400,   /* the same where one could not be used */
     HOUR_MS = 3600 * 1000
 };
 
@@ -70,13 +72,19 @@ has_room(const struct proxy *p)
     return 2 * (p->connections + 1) + p->doors->count + PROXY_RESERVED_FDS < p->descriptors_max;
 }
 
+/* Refuse who knocks. A few are waited for until they have read why; a flood is not. */
 static void
 turn_away(struct door *d, int fd, int status, const char *rule)
 {
     const struct ledger_attempt attempt = {.container = &d->row, .host = "?", .rule = rule};
+    const struct settings *s = proxy_settings(d->proxy);
 
     if (d->known)
-        proxy_note(d->proxy, &attempt);
+        scribe_note(d->proxy->scribe, &attempt);
+    if ((int64_t)d->count < (s ? s->egress.connections_max : 0) + TURNED_AWAY_MAX) {
+        client_turn_away(d, fd, status, rule);
+        return;
+    }
     answer_send(fd, status, rule);
     close(fd);
 }

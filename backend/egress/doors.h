@@ -10,6 +10,7 @@
 #include <uthash.h>
 
 #include "backend/egress/proxy.h"
+#include "backend/store/records.h"
 
 struct client;
 
@@ -42,7 +43,7 @@ void doors_tick(struct proxy *p, int64_t now_ms);
 /* Judge every open connection again, by the rows and settings of now. */
 void doors_judge(struct proxy *p);
 
-/* Tell the ledger what open connections have carried. */
+/* Tell the scribe what open connections have carried. */
 void doors_count(struct proxy *p);
 
 /*

@@ -11,16 +11,17 @@
 #include "backend/egress/dial.h"
 #include "backend/egress/doors.h"
 #include "backend/egress/proxy.h"
+#include "backend/egress/scribe.h"
 #include "backend/id.h"
 #include "backend/log.h"
 #include "backend/store/store.h"
 
-enum { FLUSH_SECONDS = 5, LAST_TURNS = 4 };
+enum { COUNT_SECONDS = 5, LAST_TURNS = 4 };
 
 /* The events of the loop itself, with what they work on. */
 struct loop {
     struct proxy *proxy;
-    struct event *tick, *flush, *term, *hup;
+    struct event *tick, *count, *term, *hup;
 };
 
 /* Say once that nothing is let through, and once that it is over. */
@@ -71,16 +72,6 @@ proxy_settings(struct proxy *p)
     return err.code == ERR_NONE ? p->backend->settings : NULL;
 }
 
-void
-proxy_note(struct proxy *p, const struct ledger_attempt *attempt)
-{
-    struct store *store = proxy_store(p);
-    struct error err = {0};
-
-    if (store && ledger_note(p->ledger, store, attempt, time_now_ms(), &err) < 0)
-        log_warn("an attempt is not yet in the audit log: %s (%s)", err.msg, err.detail);
-}
-
 /* Take over what has changed: every open connection is judged anew. */
 static void
 take_over(struct proxy *p, bool again)
@@ -109,25 +100,12 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-flush(struct proxy *p, int64_t now_ms)
-{
-    struct store *store;
-    struct error err = {0};
-
-    if (p->doors)
-        doors_count(p);
-    store = proxy_store(p);
-    if (store && ledger_flush(p->ledger, store, now_ms, &err) < 0)
-        log_warn("the audit log lags behind: %s (%s)", err.msg, err.detail);
-}
-
-static void
-on_flush(evutil_socket_t fd, short what, void *arg)
+on_count(evutil_socket_t fd, short what, void *arg)
 {
     struct loop *loop = arg;
 
     (void)fd, (void)what;
-    flush(loop->proxy, time_now_ms());
+    doors_count(loop->proxy);
 }
 
 static void
@@ -157,16 +135,16 @@ static int
 loop_init(struct loop *loop)
 {
     static const struct timeval tick = {.tv_usec = PROXY_TICK_MS * 1000L};
-    static const struct timeval seldom = {.tv_sec = FLUSH_SECONDS};
+    static const struct timeval seldom = {.tv_sec = COUNT_SECONDS};
     struct event_base *base = loop->proxy->base;
 
     loop->tick = event_new(base, -1, EV_PERSIST, on_tick, loop);
-    loop->flush = event_new(base, -1, EV_PERSIST, on_flush, loop);
+    loop->count = event_new(base, -1, EV_PERSIST, on_count, loop);
     loop->term = evsignal_new(base, SIGTERM, on_term, loop);
     loop->hup = evsignal_new(base, SIGHUP, on_hup, loop);
-    if (!loop->tick || !loop->flush || !loop->term || !loop->hup)
+    if (!loop->tick || !loop->count || !loop->term || !loop->hup)
         return -ENOMEM;
-    if (event_add(loop->tick, &tick) < 0 || event_add(loop->flush, &seldom) < 0 ||
+    if (event_add(loop->tick, &tick) < 0 || event_add(loop->count, &seldom) < 0 ||
         event_add(loop->term, NULL) < 0 || event_add(loop->hup, NULL) < 0)
         return -ENOMEM;
     return 0;
@@ -175,7 +153,7 @@ loop_init(struct loop *loop)
 static void
 loop_done(struct loop *loop)
 {
-    struct event *all[] = {loop->tick, loop->flush, loop->term, loop->hup};
+    struct event *all[] = {loop->tick, loop->count, loop->term, loop->hup};
 
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if (all[i])
@@ -211,8 +189,8 @@ proxy_init(struct proxy *p, const struct service_context *ctx, struct error *err
     p->descriptors_max = (size_t)limit.rlim_cur;
     p->backend = backend_new(ctx);
     p->base = event_base_new();
-    p->ledger = ledger_new();
-    if (!p->backend || !p->base || !p->ledger || resolver_new(p) < 0)
+    p->scribe = scribe_new(ctx);
+    if (!p->backend || !p->base || !p->scribe || resolver_new(p) < 0)
         return error_errno(err, ENOMEM, "the egress proxy");
     return 0;
 }
@@ -221,13 +199,11 @@ static void
 proxy_done(struct proxy *p)
 {
     doors_close(p);
-    if (p->ledger && p->backend)
-        flush(p, INT64_MAX);
+    scribe_free(p->scribe);
     if (p->dns)
         evdns_base_free(p->dns, 1);
     for (int i = 0; p->base && i < LAST_TURNS; i++)
         event_base_loop(p->base, EVLOOP_NONBLOCK); /* callbacks of what was cancelled */
-    ledger_free(p->ledger);
     backend_free(p->backend);
     if (p->base)
         event_base_free(p->base);

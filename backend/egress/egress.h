@@ -1,8 +1,9 @@
 /*
  * The egress proxy, a process of its own with no power: one unix socket for each container, at
  * egress/ID/proxy below the state directory, so that the socket a client comes by says who it is.
- * It speaks HTTP/1.1 as a proxy: CONNECT, and absolute-form requests over plain HTTP. One thread,
- * one event loop (libevent), no allocation that a client can make grow.
+ * It speaks HTTP/1.1 as a proxy: CONNECT, and absolute-form requests over plain HTTP. One thread
+ * with one event loop (libevent) has all connections, another one writes the audit log; there is no
+ * allocation that a client can make grow.
  *
  * The broker makes and removes the directories egress/ID; this process finds them by inotify and
  * keeps a socket in each. A restart binds them anew, and a guest connects with each of its clients.

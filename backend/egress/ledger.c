@@ -69,19 +69,27 @@ remove_line(struct ledger *l, struct account *a, struct line *line)
     free(line);
 }
 
+static void
+free_account(struct account *a)
+{
+    struct line *line, *next;
+
+    DL_FOREACH_SAFE(a->lines, line, next) free(line);
+    free(a);
+}
+
 void
 ledger_free(struct ledger *l)
 {
-    struct account *a, *next_account;
-    struct line *line, *next_line;
+    struct account *a, *next;
 
     if (!l)
         return;
-    HASH_ITER(hh, l->accounts, a, next_account)
-    {
-        DL_FOREACH_SAFE(a->lines, line, next_line) remove_line(l, a, line);
-        HASH_DEL(l->accounts, a);
-        free(a);
+    a = l->accounts;
+    HASH_CLEAR(hh, l->accounts);
+    for (; a; a = next) {
+        next = a->hh.next;
+        free_account(a);
     }
     free(l);
 }

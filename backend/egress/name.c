@@ -79,20 +79,21 @@ is_labels(const char *name)
     }
 }
 
-/* @text, which is_international(), as A-labels. A second time changes nothing, or the first result
- * was one that another spelling stands for. */
+/* @text, which is_international(), as A-labels. Those that it has are decoded and encoded again by
+ * libidn2, which refuses what is no encoding of anything. */
 static int
 to_ascii(const char *text, char out[EGRESS_NAME_SIZE])
 {
-    const int flags = IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL;
-    _cleanup_(idn2_freep) char *once = NULL;
-    _cleanup_(idn2_freep) char *twice = NULL;
+    _cleanup_(idn2_freep) char *ascii = NULL;
+    size_t len;
 
-    if (idn2_to_ascii_8z(text, &once, flags) != IDN2_OK ||
-        idn2_to_ascii_8z(once, &twice, flags) != IDN2_OK || strcmp(once, twice) != 0 ||
-        strlen(once) >= EGRESS_NAME_SIZE)
+    /* Not IDN2_USE_STD3_ASCII_RULES: that drops characters instead of refusing them. */
+    if (idn2_to_ascii_8z(text, &ascii, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
         return -EINVAL;
-    memcpy(out, once, strlen(once) + 1);
+    len = strlen(ascii);
+    if (len >= EGRESS_NAME_SIZE)
+        return -EINVAL;
+    memcpy(out, ascii, len + 1);
     return 0;
 }
 

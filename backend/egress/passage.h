@@ -28,16 +28,16 @@ struct client {
     unsigned port;
     bool literal, tunnel;
     bool plain_tunnel;           /* it carries something other than TLS */
-    bool noted;                  /* the ledger knows */
+    bool noted;                  /* the scribe knows */
     char rule[EGRESS_RULE_SIZE]; /* that lets it through */
     struct dial dial;
     struct relay relay;
     struct plain plain;
     uint64_t sent, received;                 /* to and from the host */
-    uint64_t counted_sent, counted_received; /* of that, what the ledger knows */
+    uint64_t counted_sent, counted_received; /* of that, what the scribe knows */
 };
 
-/* Tell the ledger what became of the attempt. */
+/* Tell the scribe what became of the attempt. */
 void client_note(struct client *c, bool allowed, const char *rule);
 
 /* Answer with @status and why, and see to it that the client can read it; nothing more passes. */

@@ -10,7 +10,6 @@
 #include <event2/event.h>
 
 #include "backend/backend.h"
-#include "backend/egress/ledger.h"
 #include "backend/egress/verdict.h"
 
 enum {
@@ -21,13 +20,15 @@ enum {
 };
 
 struct doors;
+struct scribe;
+struct store;
 
 /* Lifetime: process. */
 struct proxy {
     struct backend *backend;
     struct event_base *base;
     struct evdns_base *dns;
-    struct ledger *ledger;
+    struct scribe *scribe;
     struct doors *doors;
     char *nameservers;                /* owned: those in use, joined; NULL: not yet set */
     size_t connections;               /* that clients have */
@@ -49,8 +50,5 @@ const struct settings *proxy_settings(struct proxy *p);
 
 /* The store, as long as its file is the one that was opened; NULL: nothing is let through. */
 struct store *proxy_store(struct proxy *p);
-
-/* Have the audit log know of an attempt. */
-void proxy_note(struct proxy *p, const struct ledger_attempt *attempt);
 
 #endif

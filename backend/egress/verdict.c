@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "backend/egress/name.h"
 #include "backend/utf8.h"
@@ -25,16 +26,62 @@ verdict(bool allowed, const char *fmt, ...)
     return v;
 }
 
-/* The first of @patterns that names @host, as the admin wrote it; NULL: none does. */
+/*
+ * Whether @pattern can name @name, by the labels at its end that are ASCII: no mapping changes
+ * those but in their case. It is quick, and most patterns need no more.
+ */
+static bool
+ends_alike(const char *pattern, const char *name)
+{
+    size_t len = strlen(pattern), name_len = strlen(name), from = len;
+
+    while (from > 0 && (unsigned char)pattern[from - 1] < 0x80)
+        from--;
+    if (from > 0) /* the rest of this label is mapped with what is before */
+        from += strcspn(pattern + from, ".");
+    else if (pattern[0] == '*')
+        from = 1;
+    if (from < len && pattern[len - 1] == '.')
+        len--;
+    return len - from <= name_len &&
+           strncasecmp(pattern + from, name + name_len - (len - from), len - from) == 0;
+}
+
+/* The first of @patterns that names the host name @name, as the admin wrote it; NULL: none does. */
 static const char *
-find_pattern(const struct strings *patterns, const char *host)
+find_name(const struct strings *patterns, const char *name)
 {
     char pattern[EGRESS_NAME_SIZE];
 
     for (size_t i = 0; i < patterns->count; i++)
-        if (egress_pattern(patterns->items[i], pattern) == 0 && egress_pattern_names(pattern, host))
+        if (ends_alike(patterns->items[i], name) &&
+            egress_pattern(patterns->items[i], pattern) == 0 && egress_pattern_names(pattern, name))
             return patterns->items[i];
     return NULL;
+}
+
+/* The first of @patterns that is the address @a, in whatever spelling; NULL: none is. */
+static const char *
+find_address(const struct strings *patterns, const struct egress_address *a)
+{
+    struct egress_address address;
+
+    for (size_t i = 0; i < patterns->count; i++)
+        if (egress_address_parse(patterns->items[i], &address) == 0 &&
+            memcmp(&address, a, sizeof(address)) == 0)
+            return patterns->items[i];
+    return NULL;
+}
+
+/* Whether @host is in its one spelling, without which no pattern would know it; *ret_address is
+ * what it is a literal of, if *ret_literal. */
+static bool
+is_host(const char *host, bool *ret_literal, struct egress_address *ret_address)
+{
+    char spelled[EGRESS_NAME_SIZE];
+
+    *ret_literal = egress_address_parse(host, ret_address) == 0;
+    return host[0] != '*' && egress_pattern(host, spelled) == 0 && strcmp(host, spelled) == 0;
 }
 
 static bool
@@ -68,18 +115,25 @@ struct egress_verdict
 egress_judge(const struct settings *s, enum network network, const char *host, unsigned port)
 {
     const struct network_policy *p = &s->policy.network_policy;
-    const char *blocked = p->enabled ? find_pattern(&p->blocked_domains, host) : NULL;
-    const char *allowed = find_pattern(&p->allowed_domains, host);
-    struct egress_address address;
+    const char *blocked = NULL, *allowed = NULL;
+    struct egress_address a;
     struct egress_verdict v;
+    bool literal;
 
     if (reaches_nothing(s, network, &v))
         return v;
+    if (!is_host(host, &literal, &a))
+        return verdict(false, "not a host's name or address in its one spelling");
+    if (p->enabled)
+        blocked =
+            literal ? find_address(&p->blocked_domains, &a) : find_name(&p->blocked_domains, host);
     if (blocked)
         return verdict(false, "network_policy.blocked_domains: %s", blocked);
-    if (network == NETWORK_FULL && !egress_proxied(s, network))
+    if (!egress_proxied(s, network))
         return verdict(true, "network Full, and nothing is blocked");
-    if (!allowed && egress_address_parse(host, &address) == 0)
+    allowed =
+        literal ? find_address(&p->allowed_domains, &a) : find_name(&p->allowed_domains, host);
+    if (!allowed && literal)
         return verdict(false, "network_policy.allowed_domains does not name this address");
     if (!allowed && network == NETWORK_RESTRICTED)
         return verdict(false, "network_policy.allowed_domains does not name it");
@@ -92,25 +146,21 @@ egress_judge(const struct settings *s, enum network network, const char *host, u
 
 /* The entry of blocked_domains that is the address @a, or what @a carries; NULL: none is. */
 static const char *
-find_blocked_address(const struct network_policy *p, const struct egress_address *a)
+find_blocked(const struct network_policy *p, const struct egress_address *a)
 {
-    char text[EGRESS_ADDRESS_SIZE];
+    const char *blocked = find_address(&p->blocked_domains, a);
     struct egress_address carried;
-    const char *blocked;
 
-    egress_address_text(a, text);
-    blocked = find_pattern(&p->blocked_domains, text);
     if (blocked || !egress_address_carried(a, &carried))
         return blocked;
-    egress_address_text(&carried, text);
-    return find_pattern(&p->blocked_domains, text);
+    return find_address(&p->blocked_domains, &carried);
 }
 
 struct egress_verdict
 egress_judge_address(const struct settings *s, enum network network, const struct egress_address *a)
 {
     const struct network_policy *p = &s->policy.network_policy;
-    const char *blocked = p->enabled ? find_blocked_address(p, a) : NULL;
+    const char *blocked = p->enabled ? find_blocked(p, a) : NULL;
     const char *permit = egress_cidrs_find(&s->egress.permit_addresses, a);
     char text[EGRESS_ADDRESS_SIZE];
     struct egress_verdict v;

@@ -23,7 +23,8 @@ struct egress_verdict {
  * asked for). Blocked wins over allowed. Restricted reaches what is allowed, on egress.ports, while
  * the policy is enabled, and nothing while it is not. Full reaches every name that is not blocked,
  * on every port, and everything while it is not egress_proxied(). Where the proxy is used a literal
- * has to be in allowed_domains, or blocking a name would block nothing.
+ * has to be in allowed_domains, or blocking a name would block nothing. A host in another spelling
+ * is refused.
  */
 struct egress_verdict egress_judge(const struct settings *s, enum network network, const char *host,
                                    unsigned port);

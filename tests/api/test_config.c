@@ -81,6 +81,9 @@ static const struct {
      "{\"network_policy\": {\"allowed_domains\": null}}"},
     {"{\"network_policy\": {\"blocked_domains\": [\"xn--bcher-kva.example\"]}}",
      "{\"network_policy\": null}"},
+    {"{\"network_policy\": {\"blocked_domains\": [\"B\u00fcCHER.example.\", \"192.0.2.7\","
+     " \"[2001:db8::7]\"]}}",
+     "{\"network_policy\": null}"},
     {"{\"network_policy\": {\"allowed_domains\": []}}", "{\"network_policy\": null}"},
     {"{\"mode\": \"all\", \"network_policy\": {\"enabled\": true, \"allowed_domains\":"
      " [\"api.github.com\", \"registry.npmjs.org\"]}}",
@@ -211,7 +214,14 @@ static const struct {
     {DOMAIN("\"https://a.example\"")},
     {DOMAIN("\"a.example/path\"")},
     {DOMAIN("\"a.example:443\"")},
-    {DOMAIN("\"b\\u00fccher.example\"")},
+    {DOMAIN("\"user@b\\u00fccher.example\"")},
+    {DOMAIN("\"b\\u00fccher\\uff0fa.example\"")},
+    {DOMAIN("\"xn--a.example\"")},
+    {DOMAIN("\"192.0.2.256\"")},
+    {DOMAIN("\"192.0.2.0/24\"")},
+    {DOMAIN("\"*.192.0.2.7\"")},
+    {DOMAIN("\"[2001:db8::7\"")},
+    {DOMAIN("\"2001:db8::7%eth0\"")},
     {DOMAIN("\"a.example\\n\"")},
     {DOMAIN(
         "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example\"")},

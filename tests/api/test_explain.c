@@ -132,19 +132,27 @@ a_domain_is_judged_by_the_rule_that_decides(void **state)
         const char *rule;
     } cases[] = {
         {"Sandbox", "example.org", false, "network None reaches nothing"},
-        {"Standard", "example.org", true, "network_policy.allowed_domains: example.org"},
-        {"Standard", "EXAMPLE.org.", true, "network_policy.allowed_domains: example.org"},
+        {"Standard", "example.org", true, "network_policy.allowed_domains: Example.org"},
+        {"Standard", "EXAMPLE.org.", true, "network_policy.allowed_domains: Example.org"},
         {"Standard", "a.example.org", false, "network_policy.allowed_domains does not name it"},
         {"Standard", "a.b.example.net", true, "network_policy.allowed_domains: *.example.net"},
         {"Standard", "example.net", false, "network_policy.allowed_domains does not name it"},
         {"Standard", "bad.example.net", false, "network_policy.blocked_domains: bad.example.net"},
+        {"Standard", "MÜNCHEN.de", true, "network_policy.allowed_domains: münchen.de"},
+        {"Standard", "xn--mnchen-3ya.de", true, "network_policy.allowed_domains: münchen.de"},
+        {"Standard", "8.8.8.8", true, "network_policy.allowed_domains: 8.8.8.8"},
+        {"Standard", "134744072", true, "network_policy.allowed_domains: 8.8.8.8"},
+        {"Standard", "8.8.4.4", false, "network_policy.allowed_domains does not name this address"},
+        {"Standard", "[::ffff:10.0.0.1]", false,
+         "10.0.0.1 is no address of the internet, nor in egress.permit_addresses"},
         {"Elevated", "bad.example.net", false, "network_policy.blocked_domains: bad.example.net"},
-        {"Elevated", "a.example.com", true, "network_policy.blocked_domains does not name it"},
+        {"Elevated", "anything.test", true, "network_policy.blocked_domains does not name it"},
+        {"Elevated", "8.8.4.4", false, "network_policy.allowed_domains does not name this address"},
     };
     struct reply r = call(ADMIN, "PUT", "/config",
                           "{\"network_policy\": {\"enabled\": true, \"allowed_domains\":"
-                          " [\"example.org\", \"*.example.net\"], \"blocked_domains\":"
-                          " [\"bad.example.net\"]}}",
+                          " [\"Example.org\", \"*.example.net\", \"münchen.de\", \"8.8.8.8\","
+                          " \"10.0.0.1\"], \"blocked_domains\": [\"bad.example.net\"]}}",
                           NULL);
     char body[160];
 
@@ -152,16 +160,45 @@ a_domain_is_judged_by_the_rule_that_decides(void **state)
     assert_status(&r, 200);
     reply_done(&r);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        print_message("    %s: %s\n", cases[i].tier, cases[i].domain);
         snprintf(body, sizeof(body), "{\"tier\": \"%s\", \"domain\": \"%s\"}", cases[i].tier,
                  cases[i].domain);
         r = explain(ALICE, body);
-        assert_int_equal(bool_at(&r, "network.domain.allowed"), cases[i].allowed);
         assert_string_equal(text_at(&r, "network.domain.rule"), cases[i].rule);
+        assert_int_equal(bool_at(&r, "network.domain.allowed"), cases[i].allowed);
         reply_done(&r);
     }
     r = call(ADMIN, "PUT", "/config", "{\"network_policy\": null}", NULL);
     assert_status(&r, 200);
     reply_done(&r);
+}
+
+static void
+without_a_policy_restricted_reaches_nothing(void **state)
+{
+    static const struct {
+        const char *body;
+        bool allowed;
+        const char *rule;
+    } cases[] = {
+        {"{\"domain\": \"example.org\"}", false, "network None reaches nothing"},
+        {"{\"tier\": \"Standard\", \"domain\": \"example.org\"}", false,
+         "network_policy.enabled is false"},
+        {"{\"tier\": \"Elevated\", \"domain\": \"example.org\"}", true,
+         "network Full, and nothing is blocked"},
+        {"{\"tier\": \"Elevated\", \"domain\": \"169.254.169.254\"}", false,
+         "169.254.169.254 is no address of the internet, nor in egress.permit_addresses"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct reply r = explain(ALICE, cases[i].body);
+
+        print_message("    %s\n", cases[i].body);
+        assert_string_equal(text_at(&r, "network.domain.rule"), cases[i].rule);
+        assert_int_equal(bool_at(&r, "network.domain.allowed"), cases[i].allowed);
+        reply_done(&r);
+    }
 }
 
 static void
@@ -173,6 +210,13 @@ bad_bodies_are_pointed_at(void **state)
         {"{\"domain\": \"*.example.org\"}", "/domain"},
         {"{\"domain\": \"http://x\"}", "/domain"},
         {"{\"domain\": \"\"}", "/domain"},
+        {"{\"domain\": \"*.\"}", "/domain"},
+        {"{\"domain\": \"a..b\"}", "/domain"},
+        {"{\"domain\": \"example.org:443\"}", "/domain"},
+        {"{\"domain\": \"user@example.org\"}", "/domain"},
+        {"{\"domain\": \"1.2.3.256\"}", "/domain"},
+        {"{\"domain\": \"10.0.0.0/8\"}", "/domain"},
+        {"{\"domain\": \"a／b.org\"}", "/domain"},
         {"{\"domain\": 5}", "/domain"},
         {"{\"command\": \"a\", \"argv\": [\"b\"]}", "/argv"},
         {"{\"command\": \"a\", \"cwd\": \"relative\"}", "/cwd"},
@@ -197,6 +241,7 @@ suite_explain(void)
         cmocka_unit_test(a_refusal_is_the_one_that_execute_gives),
         cmocka_unit_test_teardown(the_container_is_the_one_that_would_serve, remove_containers),
         cmocka_unit_test(a_domain_is_judged_by_the_rule_that_decides),
+        cmocka_unit_test(without_a_policy_restricted_reaches_nothing),
         cmocka_unit_test(bad_bodies_are_pointed_at),
     };
 

@@ -6,10 +6,13 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -27,23 +30,48 @@
 enum { YAML_SIZE = 4096, POLL_MS = 10, DNS_TRIES = 20 };
 
 static const char *const zone[] = {
-    "--address=/allowed.test/" HOST_ADDRESS,
-    "--address=/wild.test/" HOST_ADDRESS,
-    "--address=/elsewhere.test/" HOST_ADDRESS,
-    "--address=/xn--bcher-kva.test/" HOST_ADDRESS,
-    "--address=/down.test/127.9.9.10",
-    "--address=/private.test/10.0.0.1",
-    "--address=/loop.test/127.0.0.1",
-    "--address=/metadata.test/169.254.169.254",
-    "--address=/mapped.test/::ffff:10.0.0.1",
-    "--address=/loop6.test/::1",
-    "--host-record=mixed.test,10.0.0.1",
-    "--host-record=mixed.test," HOST_ADDRESS,
-    "--local=/test/",
+    "--address=/allowed.test/" HOST_ADDRESS,   "--address=/wild.test/" HOST_ADDRESS,
+    "--address=/elsewhere.test/" HOST_ADDRESS, "--address=/xn--bcher-kva.test/" HOST_ADDRESS,
+    "--address=/down.test/127.9.9.10",         "--address=/private.test/10.0.0.1",
+    "--address=/loop.test/127.0.0.1",          "--address=/metadata.test/169.254.169.254",
+    "--address=/mapped.test/::ffff:10.0.0.1",  "--address=/loop6.test/::1",
+    "--address=/own.test/" OWN_ADDRESS,        "--host-record=mixed.test,10.0.0.1",
+    "--host-record=mixed.test," HOST_ADDRESS,  "--local=/test/",
 };
 
 static struct current
     *settings; /* lives as long as the process, and so does its directory's name */
+
+static void
+set_address(struct ifreq *request, const char *address)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET};
+
+    inet_pton(AF_INET, address, &in.sin_addr);
+    memcpy(&request->ifr_addr, &in, sizeof(in));
+}
+
+void
+world_isolate(void)
+{
+    struct ifreq up = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    struct ifreq own = {.ifr_name = "lo:1"};
+    int r = unshare(CLONE_NEWNET), fd;
+
+    if (r < 0)
+        r = unshare(CLONE_NEWUSER | CLONE_NEWNET); /* who is not root can be it in there */
+    fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (r == 0)
+        r = ioctl(fd, SIOCSIFFLAGS, &up);
+    set_address(&own, OWN_ADDRESS);
+    if (r == 0)
+        r = ioctl(fd, SIOCSIFADDR, &own);
+    if (r < 0) {
+        perror("a network of the test's own");
+        exit(1);
+    }
+    close(fd);
+}
 
 static int
 socket_on(int type, const char *address, unsigned *ret_port)
@@ -85,10 +113,10 @@ write_yaml(const struct egress_world *w, const char *egress)
     snprintf(text, sizeof(text),
              "network_policy:\n"
              "  enabled: true\n"
-             "  allowed_domains: [allowed.test, '*.wild.test', xn--bcher-kva.test, down.test, "
+             "  allowed_domains: [allowed.test, '*.wild.test', bücher.test, down.test, "
              "mixed.test,\n"
              "    private.test, loop.test, loop6.test, metadata.test, mapped.test, rebind.test,\n"
-             "    missing.test, 127.9.9.9, 10.0.0.2]\n"
+             "    missing.test, own.test, 127.9.9.9, 10.0.0.2]\n"
              "  blocked_domains: [blocked.wild.test]\n"
              "egress:\n"
              "  ports: [80, 443, %u, %u]\n"

@@ -17,6 +17,7 @@
 #define RESTRICTED "container_0123456789ab"
 #define FULL "container_ba9876543210"
 #define HOST_ADDRESS "127.9.9.9"
+#define OWN_ADDRESS "198.41.0.4" /* of the internet, but the machine's own */
 
 enum { WORLD_SIZE = 65536, WORLD_PATIENCE_SECONDS = 20 };
 
@@ -34,6 +35,10 @@ struct egress_world {
     unsigned rebinding_port;
     char heard[WORLD_SIZE];
 };
+
+/* Give the calling process, and its children, a network of their own: nothing but a loopback
+ * interface, which has OWN_ADDRESS, too. Call it in main(). */
+void world_isolate(void);
 
 /*
  * A world whose YAML has the lines @egress in section egress (NULL: none), with the containers

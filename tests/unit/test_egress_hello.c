@@ -358,7 +358,9 @@ what_is_no_hello_is_bad_at_once(void **state)
     assert_int_equal(read_spoiled(&records, ciphers + 8, 0xff), EGRESS_HELLO_BAD); /* extensions */
     assert_int_equal(read_spoiled(&records, ciphers + 9, (uint8_t)(extensions.len - 1)),
                      EGRESS_HELLO_BAD);
-    put(&message, "x", 1); /* more in its record than the message */
+    message.len = 0; /* more in its record than the message, that would go on as extensions */
+    put_message(&message, NULL);
+    put(&message, "\0\0", 2);
     records.len = 0;
     put_records(&records, &message, EGRESS_HELLO_MAX);
     assert_int_equal(read_bytes(records.bytes, records.len, name), EGRESS_HELLO_BAD);

@@ -99,6 +99,16 @@ addresses_that_are_not_the_internet_are_refused(void **state)
     }
 }
 
+/* To its services, who comes from the machine itself is a neighbour. */
+static void
+the_machines_own_addresses_are_refused(void **state)
+{
+    struct egress_world *w = *state;
+
+    ask(w, FULL, "CONNECT own.test:22 HTTP/1.1\r\nHost: own.test:22\r\n\r\n");
+    assert_refused(w, 403, "an address of this machine, not in egress.permit_addresses");
+}
+
 static void
 of_several_addresses_only_the_allowed_are_dialled(void **state)
 {
@@ -265,6 +275,7 @@ main(void)
         cmocka_unit_test(what_the_policy_does_not_name_is_refused),
         cmocka_unit_test(a_refusal_names_its_rule),
         cmocka_unit_test(addresses_that_are_not_the_internet_are_refused),
+        cmocka_unit_test(the_machines_own_addresses_are_refused),
         cmocka_unit_test(of_several_addresses_only_the_allowed_are_dialled),
         cmocka_unit_test(spellings_of_an_address_are_that_address),
         cmocka_unit_test(a_name_that_is_rebound_gains_nothing),
@@ -275,5 +286,6 @@ main(void)
         cmocka_unit_test(a_container_without_network_or_row_reaches_nothing),
     };
 
+    world_isolate();
     return cmocka_run_group_tests_name("egress proxy", tests, setup, teardown);
 }

@@ -298,6 +298,97 @@ connections_leave_nothing_behind(void **state)
     assert_true(has_descriptors(w, before));
 }
 
+/* What the audit log says of one container and host. */
+struct told {
+    int64_t entries, attempts, sent, received;
+};
+
+static struct told
+told_of(struct egress_world *w, const char *id, const char *command, int status)
+{
+    const struct audit_filter filter = {
+        .container_id = id, .kind = AUDIT_NETWORK, .status = status, .limit = 500};
+    struct audit_entry *list = NULL;
+    struct told sum = {0};
+    size_t count = 0;
+
+    assert_int_equal(store_audit_list(w->store, &filter, &list, &count, NULL), 0);
+    for (size_t i = 0; i < count; i++) {
+        json_auto_t *details = json_loads(list[i].details, 0, NULL);
+
+        if (strcmp(list[i].command, command) != 0)
+            continue;
+        assert_string_equal(list[i].owner, "alice");
+        sum.entries++;
+        sum.attempts += json_integer_value(json_object_get(details, "attempts"));
+        sum.sent += json_integer_value(json_object_get(details, "bytes_sent"));
+        sum.received += json_integer_value(json_object_get(details, "bytes_received"));
+    }
+    store_audit_list_free(list, count);
+    return sum;
+}
+
+static void
+every_attempt_is_in_the_audit_log(void **state)
+{
+    static const char id[] = "container_000000000010";
+    struct egress_world *w = *state;
+    char command[64];
+    struct told told;
+    int server, fd, status = -1;
+
+    world_container(w, id, NETWORK_RESTRICTED);
+    for (int i = 0; i < 50; i++)
+        ask(w, id, "GET http://elsewhere.test/ HTTP/1.1\r\nHost: elsewhere.test\r\n\r\n");
+    ask(w, id, "GET http://allowed.test/ HTTP/1.1\r\nHost: elsewhere.test\r\n\r\n");
+    fd = world_open(w, id, &server);
+    say(server, "0123456789");
+    hear_until(w, fd, "0123456789");
+    kill(w->proxy, SIGTERM); /* at its end, too, all is written */
+    waitpid(w->proxy, &status, 0);
+    assert_int_equal(status, 0);
+    close(fd);
+    close(server);
+    told = told_of(w, id, "elsewhere.test:80", AUDIT_REFUSED);
+    assert_int_equal(told.attempts, 50);
+    assert_true(told.entries <= 3); /* 2, or 3 where a minute ended meanwhile */
+    assert_int_equal(told_of(w, id, "allowed.test:80", AUDIT_REFUSED).attempts, 1);
+    snprintf(command, sizeof(command), "allowed.test:%u", w->tls_port);
+    told = told_of(w, id, command, AUDIT_COMPLETED);
+    assert_int_equal(told.attempts, 1);
+    assert_true(told.sent > 10);
+    assert_int_equal(told.received, 10);
+    world_start(w);
+}
+
+/* Who writes to the database for long does not keep connections waiting. */
+static void
+a_busy_database_holds_nobody_up(void **state)
+{
+    static const char id[] = "container_000000000011";
+    struct egress_world *w = *state;
+    _cleanup_(shared_unlock) pthread_mutex_t *writer = NULL;
+    int server, fd;
+
+    world_container(w, id, NETWORK_RESTRICTED);
+    assert_int_equal(shared_lock(w->shared, SHARED_LOCK_WRITER, NULL, 10000, &writer, NULL), 0);
+    for (int i = 0; i < 50; i++) {
+        ask(w, id, "GET http://h%d.elsewhere.test/ HTTP/1.0\r\n\r\n", i);
+        assert_int_equal(strncmp(w->heard, "HTTP/1.1 403 ", 13), 0);
+    }
+    fd = world_open(w, id, &server);
+    say(server, "on");
+    hear_until(w, fd, "on");
+    assert_int_equal(told_of(w, id, "h0.elsewhere.test:80", AUDIT_REFUSED).entries, 0);
+    shared_unlock(&writer);
+    for (int i = 0; told_of(w, id, "h49.elsewhere.test:80", AUDIT_REFUSED).attempts == 0; i++) {
+        assert_true(i < WORLD_PATIENCE_SECONDS * 50);
+        poll(NULL, 0, 20);
+    }
+    close(fd);
+    close(server);
+}
+
 static void
 without_its_database_nothing_passes(void **state)
 {
@@ -314,6 +405,9 @@ without_its_database_nothing_passes(void **state)
     ask(w, RESTRICTED, REQUEST);
     assert_int_equal(strncmp(w->heard, "HTTP/1.1 503 ", 13), 0);
     assert_int_equal(access(from, F_OK), -1); /* and no empty one is made */
+    fclose(fopen(from, "we"));                /* another one in its place is none, either */
+    ask(w, RESTRICTED, REQUEST);
+    assert_int_equal(strncmp(w->heard, "HTTP/1.1 503 ", 13), 0);
     assert_int_equal(rename(to, from), 0);
     ask_until(w, RESTRICTED, "GET http://elsewhere.test/ HTTP/1.0\r\n\r\n", "403");
 }
@@ -333,8 +427,11 @@ main(void)
         cmocka_unit_test(what_lies_in_the_sockets_place_is_replaced),
         cmocka_unit_test(idle_tunnels_cost_little),
         cmocka_unit_test(connections_leave_nothing_behind),
+        cmocka_unit_test(every_attempt_is_in_the_audit_log),
+        cmocka_unit_test(a_busy_database_holds_nobody_up),
         cmocka_unit_test(without_its_database_nothing_passes),
     };
 
+    world_isolate();
     return cmocka_run_group_tests_name("egress upkeep", tests, setup, teardown);
 }

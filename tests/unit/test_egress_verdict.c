@@ -191,13 +191,93 @@ a_long_pattern_leaves_a_rule_that_is_text(void **state)
 
     (void)state;
     for (len = 0; len < 400; len += 2)
-        memcpy(pattern + len, "\u00ad", 2);
+        snprintf(pattern + len, sizeof(pattern) - len, "\u00ad");
     for (size_t shift = 0; shift < 2; shift++) {
         snprintf(pattern + len, sizeof(pattern) - len, "%s", shift ? "a.org" : "org");
         v = egress_judge(&s, REST, shift ? "a.org" : "org", 443);
         assert_memory_equal(v.rule, "network_policy.blocked_domains: \u00ad", 34);
         assert_true(strlen(v.rule) >= EGRESS_RULE_SIZE - 4);
         assert_true(strlen(v.rule) % 2 == 0); /* no half of a character at its end */
+    }
+}
+
+/* Whatever way a pattern is written, it names the names that its one spelling does. */
+static void
+patterns_match_as_they_are_spelled(void **state)
+{
+    static const char *const patterns[] = {
+        "Example.ORG",
+        "example.org.",
+        "*.EXAMPLE.org",
+        "ex\u00e4mple.org",
+        "*.ex\u00e4mple.ORG.",
+        "example\uff0eorg",
+        "example.org\uff0e",
+        "*.\uff45xample.org",
+        "a\u0308.org",
+        "*.org",
+        "exam\u00adple.org",
+        "XN--MNCHEN-3YA.de",
+        "m\u00fcnchen.DE",
+        "org.\u4f8b\u3048",
+        "org",
+        "\u24d0.b.org",
+        "*.\u24d0.b.org",
+        "m\u00fcnchen\u3002de.",
+    };
+    static const char *const names[] = {
+        "example.org",
+        "a.example.org",
+        "xn--exmple-cua.org",
+        "a.xn--exmple-cua.org",
+        "org",
+        "xn--4ca.org",
+        "xn--mnchen-3ya.de",
+        "org.xn--r8jz45g",
+        "a.b.org",
+        "x.a.b.org",
+        "ple.org",
+        "badexample.org",
+        "mple.org",
+        "de",
+    };
+    size_t named = 0;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(patterns) * ARRAY_LEN(names); i++) {
+        const char *item = patterns[i / ARRAY_LEN(names)], *name = names[i % ARRAY_LEN(names)];
+        const struct settings s = {
+            .policy.network_policy = {.enabled = true,
+                                      .allowed_domains = {.items = &item, .count = 1}},
+            .egress.ports = {.items = ports, .count = ARRAY_LEN(ports)},
+        };
+        char spelled[EGRESS_NAME_SIZE];
+        bool expected;
+
+        assert_int_equal(egress_pattern(item, spelled), 0);
+        expected = egress_pattern_names(spelled, name);
+        if (egress_judge(&s, REST, name, 443).allowed != expected)
+            fail_msg("%s, %s: not %d", item, name, expected);
+        named += expected;
+    }
+    assert_true(named > ARRAY_LEN(patterns));
+}
+
+static void
+a_host_in_another_spelling_is_refused(void **state)
+{
+    static const char *const hosts[] = {
+        "Example.org",   "example.org.",   "*.example.net",   "127.1",
+        "[2001:db8::7]", "2001:DB8::7",    "m\u00fcnchen.de", "",
+        "a b",           "example.org:443"};
+    const struct settings policies[] = {policy(true), policy(false)};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(hosts) * 2; i++) {
+        struct egress_verdict v = egress_judge(&policies[i % 2], FULL, hosts[i / 2], 443);
+
+        assert_false(v.allowed);
+        assert_string_equal(v.rule, "not a host's name or address in its one spelling");
     }
 }
 
@@ -243,6 +323,8 @@ main(void)
         cmocka_unit_test(empty_lists_let_restricted_reach_nothing),
         cmocka_unit_test(an_address_has_to_be_of_the_internet),
         cmocka_unit_test(a_long_pattern_leaves_a_rule_that_is_text),
+        cmocka_unit_test(patterns_match_as_they_are_spelled),
+        cmocka_unit_test(a_host_in_another_spelling_is_refused),
         cmocka_unit_test(other_than_tls_is_for_the_ports_that_say_so),
         cmocka_unit_test(full_is_proxied_while_something_is_blocked),
     };

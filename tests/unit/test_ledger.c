@@ -6,6 +6,9 @@
 #include <jansson.h>
 
 #include "backend/egress/ledger.h"
+#include "handlers/json.h"
+#include "handlers/openapi/openapi.h"
+#include "tests/common/json_schema.h"
 
 enum { START_MS = 1000000 };
 
@@ -405,6 +408,39 @@ they_are_no_executions(void **state)
     assert_int_equal(counts.executions_running, 0);
 }
 
+/* As GET audit?kind=network shows them. */
+static void
+the_api_shows_what_was_reached(void **state)
+{
+    static const char *const members[] = {"host",     "port",       "allowed",       "rule",
+                                          "attempts", "bytes_sent", "bytes_received"};
+    struct ledger_case *t = *state;
+    json_auto_t *components = json_loads(openapi_components, 0, NULL);
+    json_auto_t *document = json_pack("{s:O}", "components", components);
+    struct json_schema check = {.document = document, .closed = true};
+    json_auto_t *shown = NULL;
+    struct audit_entry e;
+    json_t *details;
+
+    note(t, "example.org", 443, "allowed", START_MS);
+    ledger_carried(t->ledger, &t->container, "example.org", 443, 10, 1000);
+    flush(t, INT64_MAX);
+    for (size_t back = 0; back < 2; back++) {
+        e = entry(t, back, &details);
+        shown = json_audit_entry(&e);
+        for (size_t i = 0; i < ARRAY_LEN(members); i++)
+            assert_true(json_equal(json_object_get(shown, members[i]),
+                                   json_object_get(details, members[i])));
+        if (json_schema_check(&check,
+                              json_schema_resolve(document, "#/components/schemas/AuditEntry"),
+                              shown) < 0)
+            fail_msg("%s", check.why);
+        json_decref(TAKE(shown));
+        json_decref(details);
+        audit_entry_done(&e);
+    }
+}
+
 static void
 they_are_retired_with_the_rest(void **state)
 {
@@ -435,6 +471,7 @@ main(void)
         cmocka_unit_test_setup_teardown(all_is_written_at_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(the_log_gets_text_whatever_was_asked_for, setup, teardown),
         cmocka_unit_test_setup_teardown(they_are_no_executions, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_api_shows_what_was_reached, setup, teardown),
         cmocka_unit_test_setup_teardown(they_are_retired_with_the_rest, setup, teardown),
     };
 

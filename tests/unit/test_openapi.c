@@ -213,6 +213,10 @@ static const struct {
      false,
      "{'type':'array','items':{'type':'string','minLength':1,'maxLength':9},'minItems':1,"
      "'maxItems':3}"},
+    {{.type = FIELD_INTS, .max = 3, .item_max = 65535},
+     false,
+     "{'type':'array','items':{'type':'integer','minimum':1,'maximum':65535},'minItems':0,"
+     "'maxItems':3}"},
     {{.type = FIELD_MAP, .max = 2},
      false,
      "{'type':'object','additionalProperties':{'type':'string'},'minProperties':0,"

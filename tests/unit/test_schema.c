@@ -30,6 +30,7 @@ struct body {
     int64_t at_least;
     double ratio;
     struct strings words;
+    struct ints numbers;
     json_t *map;
     struct inner object;
     struct list list;
@@ -55,6 +56,7 @@ static const struct field fields[] = {
     {.name = "at_least", .type = FIELD_INT, .offset = offsetof(struct body, at_least), .min = 3},
     {.name = "ratio", .type = FIELD_NUMBER, .offset = offsetof(struct body, ratio), .above_min = true, .max = 8},
     {.name = "words", .type = FIELD_STRINGS, .offset = offsetof(struct body, words), .max = 2},
+    {.name = "numbers", .type = FIELD_INTS, .offset = offsetof(struct body, numbers), .min = 1, .max = 3, .item_max = 65535},
     {.name = "map", .type = FIELD_MAP, .offset = offsetof(struct body, map), .max = 2},
     {.name = "object", .type = FIELD_OBJECT, .offset = offsetof(struct body, object), .fields = inner_fields},
     {.name = "list", .type = FIELD_LIST, .offset = offsetof(struct body, list), .min = 1, .max = 2,
@@ -100,6 +102,17 @@ static const struct {
     {"'words': ['a', 'b', 'c']", "/words", "must hold at most 2 entries"},
     {"'words': ['a', 7]", "/words/1", "must be a string, not an integer"},
     {"'words': ['a', '']", "/words/1", "must not be empty"},
+    {"'numbers': 7", "/numbers", "must be a list of integers, not an integer"},
+    {"'numbers': {}", "/numbers", "must be a list of integers, not an object"},
+    {"'numbers': []", "/numbers", "must not be empty"},
+    {"'numbers': [1, 2, 3, 4]", "/numbers", "must hold at most 3 entries"},
+    {"'numbers': [1, 0]", "/numbers/1", "must be between 1 and 65535"},
+    {"'numbers': [65536]", "/numbers/0", "must be between 1 and 65535"},
+    {"'numbers': [-1]", "/numbers/0", "must be between 1 and 65535"},
+    {"'numbers': [1, 2.0]", "/numbers/1", "must be an integer, not a real number"},
+    {"'numbers': ['80']", "/numbers/0", "must be an integer, not a string"},
+    {"'numbers': [null]", "/numbers/0", "must be an integer, not null"},
+    {"'numbers': [[80]]", "/numbers/0", "must be an integer, not a list"},
     {"'map': []", "/map", "must be an object of strings, not a list"},
     {"'map': {'a': 'b', 'c': {}}", "/map/c", "must be a string, not an object"},
     {"'map': {'a': '', 'b': '', 'c': ''}", "/map", "must hold at most 2 entries"},
@@ -167,6 +180,7 @@ test_refused(void **state)
         snprintf(sentence, sizeof(sentence), "%s: %s", refused[i].pointer, refused[i].detail);
         assert_string_equal(err.msg, sentence);
         assert_null(body.words.items);
+        assert_null(body.numbers.items);
         assert_null(body.list.items);
         assert_null(body.dict.items);
     }
@@ -196,7 +210,8 @@ test_everything_decoded(void **state)
     json_auto_t *json =
         parse("{'text': 'abcde', 'exact': 'ab', 'ident': '0a._-', 'colour': 'blue', 'flag': true,"
               " 'whole': 500, 'below_zero': -5, 'at_least': 9007199254740993, 'ratio': 8,"
-              " 'words': ['x', 'y'], 'map': {'k': 'v'}, 'object': {'count': -7, 'tags': ['t']},"
+              " 'words': ['x', 'y'], 'numbers': [65535, 1, 80], 'map': {'k': 'v'}, 'object': "
+              "{'count': -7, 'tags': ['t']},"
               " 'list': [{'count': 1}, {'count': 2, 'tags': ['u', 'v']}],"
               " 'dict': {'z': {'count': 3}, 'a': {'count': 4}, 'm': {'count': 5}}, 'needed': ''}");
     struct error err = {0};
@@ -216,6 +231,9 @@ test_everything_decoded(void **state)
     assert_true(body.ratio > 7.9 && body.ratio < 8.1);
     assert_int_equal(body.words.count, 2);
     assert_string_equal(body.words.items[1], "y");
+    assert_int_equal(body.numbers.count, 3);
+    assert_int_equal(body.numbers.items[0], 65535);
+    assert_int_equal(body.numbers.items[2], 80);
     assert_string_equal(json_string_value(json_object_get(body.map, "k")), "v");
     assert_int_equal(body.object.count, -7);
     items = body.list.items;
@@ -228,6 +246,8 @@ test_everything_decoded(void **state)
     assert_string_equal(items[2].name, "m");
     assert_int_equal(items[2].count, 5);
     schema_release(fields, &body);
+    assert_null(body.numbers.items);
+    assert_int_equal(body.numbers.count, 0);
     assert_null(body.dict.items);
     assert_null(body.object.tags.items);
 }
