@@ -36,6 +36,7 @@ static const struct {
     {"pool", suite_pool},
     {"pool-upkeep", suite_pool_upkeep},
     {"network", suite_network},
+    {"network-upkeep", suite_network_upkeep},
     {"network-clients", suite_network_clients},
     {"contract", suite_contract},
     {"contract-bodies", suite_contract_bodies},

@@ -118,3 +118,57 @@ net_comes_to_print(const char *agent, const char *command, const char *expected)
 
     wait_until(are_printed, &words, PATIENCE_SECONDS, command);
 }
+
+void
+net_container_of(const char *agent, char ret[STEP_ID_SIZE])
+{
+    struct reply r = net_run(ALICE, agent, "Standard", "true");
+
+    snprintf(ret, STEP_ID_SIZE, "%s", text_at(&r, "container_id"));
+    reply_done(&r);
+}
+
+bool
+net_has_ended(void *arg)
+{
+    struct reply r = fetch(ALICE, "/audit/%s", (const char *)arg);
+    bool ended = strcmp(text_at(&r, "status"), "running") != 0;
+
+    reply_done(&r);
+    return ended;
+}
+
+struct reply
+net_attempts_of(const char *user, const char *id)
+{
+    return fetch(user, "/audit?kind=network&container_id=%s&limit=500", id);
+}
+
+/* The entry of an attempt at port 80 of @host; fails the test if there is none. */
+static const json_t *
+attempt_at(const struct reply *r, const char *host)
+{
+    const json_t *entry;
+    size_t i;
+
+    json_array_foreach(at(r, "entries"), i, entry)
+    {
+        if (strcmp(json_string_value(json_object_get(entry, "host")), host) == 0 &&
+            json_integer_value(json_object_get(entry, "port")) == 80)
+            return entry;
+    }
+    fail_msg("no attempt at %s: %s", host, r->body);
+    return NULL;
+}
+
+void
+net_assert_attempt(const struct reply *r, const char *host, bool allowed, const char *rule)
+{
+    const json_t *e = attempt_at(r, host);
+
+    assert_int_equal(json_is_true(json_object_get(e, "allowed")), allowed);
+    assert_string_equal(json_string_value(json_object_get(e, "rule")), rule);
+    assert_string_equal(json_string_value(json_object_get(e, "status")),
+                        allowed ? "completed" : "refused");
+    assert_string_equal(json_string_value(json_object_get(e, "tier")), "Standard");
+}

@@ -40,6 +40,7 @@ int suite_gpu(void);
 int suite_pool(void);
 int suite_pool_upkeep(void);
 int suite_network(void);
+int suite_network_upkeep(void);
 int suite_network_clients(void);
 
 #endif

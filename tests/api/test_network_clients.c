@@ -118,16 +118,6 @@ a_tunnel_carries_only_the_host_that_it_is_for(void **state)
     assert_says(S_CLIENT("other.example"), 1, "");
 }
 
-static bool
-has_ended(void *arg)
-{
-    struct reply r = fetch(ALICE, "/audit/%s", (const char *)arg);
-    bool ended = strcmp(text_at(&r, "status"), "running") != 0;
-
-    reply_done(&r);
-    return ended;
-}
-
 /* Whether the download of the test below has begun. */
 static bool
 has_begun(void *arg)
@@ -151,7 +141,7 @@ a_tunnel_to_what_is_forbidden_meanwhile_is_closed(void **state)
     reply_done(&r);
     wait_until(has_begun, NULL, PATIENCE_SECONDS, "the first bytes");
     net_policy("{\"network_policy\": {\"blocked_domains\": [\"allowed.example\"]}}");
-    wait_until(has_ended, id, PATIENCE_SECONDS, "the end of the tunnel");
+    wait_until(net_has_ended, id, PATIENCE_SECONDS, "the end of the tunnel");
     out = fetch(ALICE, "/audit/%s/output", id);
     assert_string_not_equal(text_at(&out, "stdout"), "0\n");
     reply_done(&out);
