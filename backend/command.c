@@ -6,9 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/egress/verdict.h"
+#include "backend/guest/protocol.h"
 #include "backend/id.h"
 
 enum { ENV_NAME_MAX = 128 };
+
+#define NOT_PROXIED "localhost,127.0.0.1,::1"
+
+/* By what programs find the egress proxy: each reads the names in the case that it likes. */
+static const struct {
+    const char *name, *value;
+} proxy_variables[] = {
+    {"HTTP_PROXY", GUEST_RELAY_URL},  {"http_proxy", GUEST_RELAY_URL},
+    {"HTTPS_PROXY", GUEST_RELAY_URL}, {"https_proxy", GUEST_RELAY_URL},
+    {"ALL_PROXY", GUEST_RELAY_URL},   {"all_proxy", GUEST_RELAY_URL},
+    {"NO_PROXY", NOT_PROXIED},        {"no_proxy", NOT_PROXIED},
+};
 
 static bool
 env_name_valid(const char *name)
@@ -66,6 +80,19 @@ command_output_cap(const struct settings *settings, const struct command *comman
                                      : settings->service.max_output_bytes;
 }
 
+/* The request's variables, and those of the proxy that it does not set itself; NULL on ENOMEM. */
+static json_t *
+env_proxied(json_t *env)
+{
+    json_auto_t *all = json_object();
+
+    for (size_t i = 0; i < ARRAY_LEN(proxy_variables); i++)
+        if (json_object_set_new(all, proxy_variables[i].name,
+                                json_string(proxy_variables[i].value)) < 0)
+            return NULL;
+    return env && json_object_update(all, env) < 0 ? NULL : TAKE(all);
+}
+
 /* "NAME=value" strings and the array that points at them, in one allocation. */
 static const char **
 env_strings(json_t *env)
@@ -110,14 +137,17 @@ argv_strings(const struct command *command)
 }
 
 int
-command_call_init(struct command_call *ret, const struct command *command,
-                  const struct container *c, const struct audit_entry *entry, struct error *err)
+command_call_init(struct command_call *ret, const struct settings *settings,
+                  const struct command *command, const struct container *c,
+                  const struct audit_entry *entry, struct error *err)
 {
+    bool proxied = egress_proxied(settings, c->network);
+    json_auto_t *env = proxied ? env_proxied(command->env) : json_incref(command->env);
     int64_t seconds =
         command->timeout_seconds ? command->timeout_seconds : c->limits.timeout_seconds;
 
     ret->argv = argv_strings(command);
-    ret->env = env_strings(command->env);
+    ret->env = proxied && !env ? NULL : env_strings(env);
     if (!ret->argv || !ret->env)
         return error_errno(err, ENOMEM, "command");
     ret->guest = (struct guest_command){

@@ -65,10 +65,14 @@ struct command_call {
     const char **env;  /* likewise */
 };
 
-/* Put @command, run in @c as the execution @entry, into @ret. Errors: ERR_INTERNAL on ENOMEM. */
-int command_call_init(struct command_call *ret, const struct command *command,
-                      const struct container *c, const struct audit_entry *entry,
-                      struct error *err);
+/*
+ * Put @command, run in @c as the execution @entry, into @ret. Where @c reaches the network through
+ * the egress proxy, HTTP_PROXY and its like say so, unless the command sets them itself. Errors:
+ * ERR_INTERNAL on ENOMEM.
+ */
+int command_call_init(struct command_call *ret, const struct settings *settings,
+                      const struct command *command, const struct container *c,
+                      const struct audit_entry *entry, struct error *err);
 
 void command_call_done(struct command_call *call);
 

@@ -145,7 +145,7 @@ run_announced(struct backend *b, struct store *store, const struct container *c,
 
     capture_init(&out, (size_t)x->entry.output_cap);
     capture_init(&errout, (size_t)x->entry.output_cap);
-    r = command_call_init(&call, command, c, &x->entry, err);
+    r = command_call_init(&call, b->settings, command, c, &x->entry, err);
     if (r == 0)
         r = talk(fd, command, &call, &x->entry, &out, &errout, &ended, &result, err);
     if (r == 0 && !ended)

@@ -9,6 +9,7 @@
 #define BROKER_LABEL_ID "sandbox.id"
 #define BROKER_LABEL_OWNER "sandbox.owner" /* none: born in the pool */
 #define BROKER_LABEL_SNAPSHOT "sandbox.snapshot"
+#define BROKER_LABEL_EGRESS "sandbox.egress" /* it has a relay to the egress proxy */
 
 enum { BROKER_NAME_SIZE = 64 };
 
@@ -26,10 +27,14 @@ void broker_name(const struct broker *b, const char *id, enum broker_part part,
 
 /*
  * Ask Docker for a part of the container @spec, from @image instead of the spec's: the guest is its
- * PID 1, its socket directory and its workspace's slot are bound.
+ * PID 1, its socket directory, its workspace's slot and the egress proxy's directory are bound.
  */
 int broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
                 enum broker_part part, const char *image, struct error *err);
+
+/* Make sure that the directory of the egress proxy's socket is there, for a container with a relay.
+ */
+int broker_offer_egress(struct broker *b, const struct engine_spec *spec, struct error *err);
 
 /* Attach the workspace, start the main part, and wait for its guest. */
 int broker_run(struct broker *b, struct docker *d, const struct engine_spec *spec,

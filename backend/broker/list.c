@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "backend/beneath.h"
+#include "backend/egress/egress.h"
 #include "backend/log.h"
 
 /* A growing list of what exists. */
@@ -115,6 +116,8 @@ broker_list(struct broker *b, struct docker *d, bool disk, struct engine_contain
         r = add_leftovers(b, "guests", &found, err);
     if (r == 0)
         r = add_leftovers(b, "slots", &found, err);
+    if (r == 0)
+        r = add_leftovers(b, EGRESS_DIRECTORY, &found, err);
     if (r < 0) {
         free(found.items);
         return r;

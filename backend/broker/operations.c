@@ -12,10 +12,10 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
+#include "backend/broker/directory.h"
 #include "backend/broker/workspace.h"
 #include "backend/guest/guest.h"
 #include "backend/guest/protocol.h"
-#include "backend/runtimes.h"
 
 enum {
     STOP_GRACE_SECONDS = 2, /* for the guest, which kills everything on TERM */
@@ -31,7 +31,7 @@ broker_init(struct broker *b, const struct service_context *context, struct erro
     if (b->state_fd < 0)
         return error_errno(err, errno, "open of the state directory");
     snprintf(b->label, sizeof(b->label), "sandbox.instance=%s", context->instance);
-    b->usage = usage_new(b->label, BROKER_LABEL_ID);
+    b->usage = usage_new(b->label, BROKER_LABEL_ID, BROKER_LABEL_EGRESS);
     b->turns = turns_new();
     b->full = full_new(context);
     return b->usage && b->turns && b->full ? 0 : error_errno(err, ENOMEM, "broker");
@@ -171,102 +171,6 @@ broker_check_spec(struct broker *b, const struct engine_spec *spec, enum spec_us
     return 0;
 }
 
-static bool
-lacks_runtime(const struct docker_info *info, const char *runtime)
-{
-    return runtime_missing(info->runtimes, runtime);
-}
-
-/*
- * Refuse a runtime that the engine does not have: with another one the container would not be kept
- * as its tier promises. It may have been added just now.
- */
-static int
-check_runtime(struct docker *d, const struct docker_info *recent, const char *runtime,
-              struct error *err)
-{
-    struct docker_info now;
-    int r;
-
-    if (!lacks_runtime(recent, runtime))
-        return 0;
-    r = docker_info(d, &now, err);
-    if (r < 0)
-        return r;
-    if (!lacks_runtime(&now, runtime))
-        return 0;
-    return error_set(err, ERR_CONFLICT,
-                     "this is to run under the runtime '%s', which the engine does not have; an "
-                     "admin has to install it there, or to name another one in tiers.yaml",
-                     runtime);
-}
-
-int
-broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
-            enum broker_part part, const char *image, struct error *err)
-{
-    const char *state = b->context->state_dir;
-    bool workspace = spec->workspace_access != ACCESS_NONE;
-    struct docker_info info = {0};
-    struct full_place place = {.network = ""};
-    char name[BROKER_NAME_SIZE], uid[24];
-    char resolv_conf[sizeof(place.resolv_conf) + 32];
-    char guest[PATH_SIZE + 32], run[PATH_SIZE + 64], slot[PATH_SIZE + 64];
-    const char *binds[] = {guest, run, NULL, NULL, NULL};
-    size_t count = 2;
-    const char *entrypoint[] = {"/.sandbox/guest", "/.sandbox/run", uid, uid,
-                                "/home/sandbox",   "/workspace",    NULL};
-    json_auto_t *labels =
-        json_pack("{s:s, s:s, s:s*}", BROKER_LABEL_INSTANCE, b->context->instance, BROKER_LABEL_ID,
-                  spec->id, BROKER_LABEL_OWNER, spec->owner[0] ? spec->owner : NULL);
-    char ignored[DOCKER_ID_SIZE];
-    struct docker_create create = {
-        .name = name,
-        .image = image,
-        .runtime = spec->runtime,
-        .hostname = spec->id,
-        .entrypoint = entrypoint,
-        .binds = binds,
-        .labels = labels,
-        .cpu_cores = spec->limits.cpu_cores,
-        .memory_mb = spec->limits.memory_mb,
-        .pids_limit = spec->limits.max_processes + GUEST_RESERVED_TASKS,
-        .gpu_mask = spec->gpu_mask,
-        .network = place.network,
-        .dns = place.dns,
-    };
-    int r = labels ? docker_info_recent(d, &info, err) : error_errno(err, ENOMEM, "labels");
-
-    if (r == 0)
-        r = check_runtime(d, &info, spec->runtime, err);
-    if (r == 0 && spec->network == NETWORK_FULL)
-        r = full_offer(b->full, d, &place, err);
-    if (r < 0)
-        return r;
-    create.gpu_runtime = info.gpu_runtime;
-    create.disk_mb = info.storage_opt_size ? spec->limits.disk_mb : 0;
-    create.cgroup_v1 = strcmp(info.cgroup_version, "1") == 0;
-    if (workspace)
-        binds[count++] = slot;
-    if (place.network[0])
-        binds[count++] = resolv_conf;
-    broker_name(b, spec->id, part, name);
-    snprintf(uid, sizeof(uid), "%lld", (long long)spec->uid);
-    snprintf(guest, sizeof(guest), "%s:/.sandbox/guest:ro", b->context->guest_binary);
-    snprintf(run, sizeof(run), "%s/guests/%s:/.sandbox/run", state, spec->id);
-    snprintf(slot, sizeof(slot), "%s/slots/%s:/workspace:rslave%s", state, spec->id,
-             spec->workspace_access == ACCESS_RO ? ",ro" : "");
-    snprintf(resolv_conf, sizeof(resolv_conf), "%s:/etc/resolv.conf:ro", place.resolv_conf);
-    r = docker_container_create(d, &create, ignored, err);
-    if (r == -ENOENT && err) {
-        error_clear(err);
-        return error_set(err, ERR_TEMPLATE_NOT_READY,
-                         "the image '%s' is not on this machine; pull or build the template first",
-                         image);
-    }
-    return r;
-}
-
 static void
 guest_directory(const struct broker *b, const char *id, char path[PATH_SIZE])
 {
@@ -347,6 +251,8 @@ broker_run(struct broker *b, struct docker *d, const struct engine_spec *spec, s
 {
     int r = workspace_attach(b->state_fd, spec, err);
 
+    if (r == 0)
+        r = broker_offer_egress(b, spec, err);
     return r < 0 ? r : broker_boot(b, d, spec, err);
 }
 
@@ -429,6 +335,8 @@ broker_remove(struct broker *b, struct docker *d, const char *id, struct error *
         r = workspace_detach(b->state_fd, id, err);
     if (r == 0)
         r = guest_directory_remove(b->state_fd, id, err);
+    if (r == 0)
+        r = egress_directory_remove(b->state_fd, id, err);
     return r;
 }
 

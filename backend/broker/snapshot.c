@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/broker/directory.h"
 #include "backend/broker/workspace.h"
 
 enum {

@@ -37,8 +37,9 @@ enum { LAYOUT_UNKNOWN = -1, LAYOUT_DOCKER = -2 }; /* not looked for yet; ask the
 struct sample {
     char id[CONTAINER_ID_SIZE]; /* key */
     char engine_id[DOCKER_ID_SIZE];
-    int layout;    /* index into layouts, or LAYOUT_* */
-    int64_t at_ms; /* CLOCK_MONOTONIC of the reading; 0: none */
+    int64_t own_tasks; /* the guest's */
+    int layout;        /* index into layouts, or LAYOUT_* */
+    int64_t at_ms;     /* CLOCK_MONOTONIC of the reading; 0: none */
     uint64_t cpu_ns;
     struct engine_stats stats;
     UT_hash_handle hh;
@@ -47,12 +48,12 @@ struct sample {
 struct usage {
     pthread_mutex_t lock; /* over samples */
     char label[96];
-    char id_label[32];
+    char id_label[32], relay_label[32];
     struct sample *samples;
 };
 
 struct usage *
-usage_new(const char *label, const char *id_label)
+usage_new(const char *label, const char *id_label, const char *relay_label)
 {
     struct usage *u = calloc(1, sizeof(*u));
 
@@ -61,6 +62,7 @@ usage_new(const char *label, const char *id_label)
     pthread_mutex_init(&u->lock, NULL);
     snprintf(u->label, sizeof(u->label), "%s", label);
     snprintf(u->id_label, sizeof(u->id_label), "%s", id_label);
+    snprintf(u->relay_label, sizeof(u->relay_label), "%s", relay_label);
     return u;
 }
 
@@ -109,6 +111,9 @@ learn(struct usage *u, struct docker *docker, struct error *err)
             HASH_ADD_STR(u->samples, id, s);
         }
         snprintf(s->engine_id, sizeof(s->engine_id), "%s", list[i].id);
+        s->own_tasks = GUEST_RESERVED_TASKS;
+        if (json_object_get(list[i].labels, u->relay_label))
+            s->own_tasks += GUEST_RELAY_TASKS;
         s->layout = LAYOUT_UNKNOWN;
         s->at_ms = 0;
     }
@@ -221,7 +226,7 @@ take(struct sample *s, struct docker **docker)
     s->stats.running = true;
     s->stats.memory_mb = (double)figures.memory_bytes / (1 << 20);
     s->stats.processes =
-        figures.pids > GUEST_RESERVED_TASKS ? (int64_t)figures.pids - GUEST_RESERVED_TASKS : 0;
+        (int64_t)figures.pids > s->own_tasks ? (int64_t)figures.pids - s->own_tasks : 0;
     s->cpu_ns = figures.cpu_ns;
     s->at_ms = now_ms;
 }

@@ -16,8 +16,8 @@
 struct usage;
 
 /* An empty one. @label ("key=value") is what this instance's containers carry, @id_label the key of
- * their id. */
-struct usage *usage_new(const char *label, const char *id_label);
+ * their id, @relay_label of a label that those with a relay have. */
+struct usage *usage_new(const char *label, const char *id_label, const char *relay_label);
 
 /*
  * Read what the containers @ids use. CPU percent is taken over the time since the last reading

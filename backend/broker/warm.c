@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "backend/broker/directory.h"
 #include "backend/broker/workspace.h"
 #include "backend/guest/control.h"
 

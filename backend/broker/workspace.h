@@ -4,8 +4,7 @@
  *   workspaces/OWNER/NAME  a workspace, mode 0700, owned by the owner's uid; it outlives containers
  *   slots/ID               mounted onto itself and shared with container ID, so that the workspace,
  *                          mounted onto it, nosuid,nodev (and ro), appears inside also while it
- * runs guests/ID              where the guest of container ID makes its socket: root:workers, mode
- * 2750
+ *                          runs
  *
  * Everything above a workspace is root's, so no tenant can swap a component of these paths.
  */
@@ -33,17 +32,5 @@ int workspace_adopt(int state_fd, const struct engine_spec *spec, struct error *
 
 /* Release the mounts and remove the slot: umount, then rmdir, never recursive. Missing is fine. */
 int workspace_detach(int state_fd, const char *id, struct error *err);
-
-/* Make the guest's socket directory anew, for the group @gid. */
-int guest_directory_make(int state_fd, const char *id, gid_t gid, struct error *err);
-
-/* Remove it with what the guest left there. Missing is fine. */
-int guest_directory_remove(int state_fd, const char *id, struct error *err);
-
-/*
- * Remove the sockets, or what stands in their places, of a container that does not run: whoever
- * connects finds nobody there, and its next guest has room. Missing is fine.
- */
-int guest_sockets_remove(int state_fd, const char *id, struct error *err);
 
 #endif

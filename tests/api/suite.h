@@ -43,5 +43,8 @@ int suite_cleanup(void);
 int suite_gpu(void);
 int suite_pool(void);
 int suite_pool_upkeep(void);
+int suite_network(void);
+int suite_network_upkeep(void);
+int suite_network_clients(void);
 
 #endif
