@@ -265,18 +265,32 @@ status_number(const char *text, const char *key)
     return at ? (unsigned)strtoul(at + strlen(key), NULL, 10) : 0;
 }
 
-/* Uid and parent of a process of the world; false if it is none. */
-static bool
-process_of_world(const char *pid, unsigned *ret_uid, pid_t *ret_parent)
+/* Whether the process @pid is in the world's namespace: 1, 0, or -1: it has none left. */
+static int
+in_world(const char *pid)
 {
-    char path[300], text[2048], ns[64];
+    char path[300], ns[64];
     ssize_t len;
-    FILE *f;
 
     snprintf(path, sizeof(path), "/proc/%s/ns/pid_for_children", pid);
     len = readlink(path, ns, sizeof(ns) - 1);
-    if (len > 0 &&
-        ((size_t)len != strlen(world.pid_ns) || memcmp(ns, world.pid_ns, (size_t)len) != 0))
+    if (len <= 0)
+        return -1;
+    return (size_t)len == strlen(world.pid_ns) && memcmp(ns, world.pid_ns, (size_t)len) == 0;
+}
+
+/*
+ * Uid and parent of a process of the world; false if it is none. A zombie has no namespace left to
+ * read, but its parent has.
+ */
+static bool
+process_of_world(const char *pid, unsigned *ret_uid, pid_t *ret_parent)
+{
+    char path[300], text[2048], parent[16];
+    int inside = in_world(pid);
+    FILE *f;
+
+    if (inside == 0)
         return false;
     snprintf(path, sizeof(path), "/proc/%s/status", pid);
     f = fopen(path, "r");
@@ -286,7 +300,8 @@ process_of_world(const char *pid, unsigned *ret_uid, pid_t *ret_parent)
     fclose(f);
     *ret_uid = status_number(text, "\nUid:\t");
     *ret_parent = (pid_t)status_number(text, "\nPPid:\t");
-    return len > 0 || *ret_uid == TEST_UID; /* a zombie has no namespace left to read */
+    snprintf(parent, sizeof(parent), "%d", *ret_parent);
+    return inside > 0 || (*ret_uid == TEST_UID && in_world(parent) == 1);
 }
 
 int
