@@ -39,6 +39,7 @@ struct engine_info {
     char kernel[64];                                      /* of the engine's host */
     char runtimes[ENGINE_RUNTIMES_MAX][ENGINE_NAME_SIZE]; /* "" beyond the last */
     char gpu_runtime[8]; /* how it gives out GPUs: "nvidia" or "cdi"; "" if it cannot */
+    bool remaps_users;   /* userns-remap: nothing can be run there */
     bool disk_enforced;  /* the storage driver limits a container's disk */
 };
 

@@ -54,7 +54,10 @@ broker_info(struct docker *d, struct engine_info *ret, struct error *err)
 
     if (r < 0)
         return r;
-    *ret = (struct engine_info){.disk_enforced = info.storage_opt_size};
+    *ret = (struct engine_info){
+        .disk_enforced = info.storage_opt_size,
+        .remaps_users = info.remaps_users,
+    };
     snprintf(ret->version, sizeof(ret->version), "%s", info.version);
     snprintf(ret->storage_driver, sizeof(ret->storage_driver), "%s", info.storage_driver);
     snprintf(ret->cgroup_version, sizeof(ret->cgroup_version), "%s", info.cgroup_version);
@@ -212,6 +215,11 @@ broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
     };
     int r = labels ? docker_info_recent(d, &info, err) : error_errno(err, ENOMEM, "labels");
 
+    if (r == 0 && info.remaps_users)
+        r = error_set(
+            err, ERR_CONFLICT,
+            "the engine remaps users (userns-remap), by which neither the guest's directory "
+            "nor a workspace would be its owner's inside; an admin has to turn that off");
     if (r == 0)
         r = check_runtime(d, &info, spec->runtime, err);
     if (r < 0)
