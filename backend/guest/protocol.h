@@ -32,7 +32,9 @@ enum {
      * execution and an idle one. So a lone command gets max_processes exactly; executions that run
      * at the same time pay for their supervisors out of it.
      */
-    GUEST_RESERVED_TASKS = 3
+    GUEST_RESERVED_TASKS = 3,
+    GUEST_RELAY_TASKS = 1,  /* and this, where it has a relay to the egress proxy */
+    GUEST_RELAY_PORT = 3128 /* of 127.0.0.1, where commands find that */
 };
 
 enum guest_request_flags {

@@ -5,13 +5,16 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -68,14 +71,41 @@ make_programs(void)
     }
 }
 
+/* The loopback interface of a new network is down. */
+static void
+raise_loopback(void)
+{
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    must(ioctl(fd, SIOCSIFFLAGS, &request) == 0, "lo");
+    close(fd);
+}
+
+static void
+bind_egress(const struct world *w)
+{
+    char path[PATH_MAX];
+
+    raise_loopback();
+    snprintf(path, sizeof(path), "%s/egress", w->dir);
+    must(mkdir("egress", 0755) == 0 && mount(path, "egress", NULL, MS_BIND, NULL) == 0, "egress");
+}
+
 static _Noreturn void
 become_guest(const struct world *w, const char *binary)
 {
     static const char *const env[] = {"PATH=/bin:/usr/bin", "IMAGE=yes", "HOME=/root", NULL};
     const gid_t groups[] = {27, TEST_GID + 2};
     char uid[16], gid[16];
-    const char *const argv[] = {"sandbox-guest", "/run",       uid, gid,
-                                "/home/sandbox", "/workspace", NULL};
+    const char *const argv[] = {"sandbox-guest",
+                                "/run",
+                                uid,
+                                gid,
+                                "/home/sandbox",
+                                "/workspace",
+                                w->proxy[0] ? "/egress/proxy" : NULL,
+                                NULL};
     int fd = open(binary, O_PATH | O_CLOEXEC);
 
     must(fd >= 0, binary);
@@ -87,6 +117,8 @@ become_guest(const struct world *w, const char *binary)
     make_programs();
     must(mount("none", "proc", "proc", 0, NULL) == 0, "proc");
     must(mount(w->run, "run", NULL, MS_BIND, NULL) == 0, "run");
+    if (w->proxy[0])
+        bind_egress(w);
     must(close(open("dev/null", O_CREAT | O_WRONLY, 0666)) == 0, "null");
     must(mount("/dev/null", "dev/null", NULL, MS_BIND, NULL) == 0, "bind null");
     must(symlink("/proc/self/fd", "dev/fd") == 0, "dev/fd");
@@ -137,18 +169,25 @@ guest_binary(void)
 }
 
 static void
-world_start(struct world *w)
+world_start(struct world *w, bool proxied)
 {
-    char link[64];
+    const int flags = SIGCHLD | CLONE_NEWPID | CLONE_NEWNS | (proxied ? CLONE_NEWNET : 0);
+    char link[64], egress[80];
     ssize_t len;
 
     snprintf(w->dir, sizeof(w->dir), "/tmp/test-guest-XXXXXX");
     assert_non_null(mkdtemp(w->dir));
+    snprintf(egress, sizeof(egress), "%s/egress", w->dir);
+    w->proxy[0] = '\0';
+    if (proxied) {
+        assert_int_equal(mkdir(egress, 0711), 0);
+        snprintf(w->proxy, sizeof(w->proxy), "%s/proxy", egress);
+    }
     snprintf(w->run, sizeof(w->run), "%s/run", w->dir);
     assert_int_equal(mkdir(w->run, 02750), 0);
     assert_int_equal(chown(w->run, 0, TEST_GID + 1), 0);
     assert_int_equal(chmod(w->run, 02750), 0);
-    w->pid = (pid_t)syscall(SYS_clone, SIGCHLD | CLONE_NEWPID | CLONE_NEWNS, 0, 0, 0, 0);
+    w->pid = (pid_t)syscall(SYS_clone, flags, 0, 0, 0, 0);
     if (w->pid == 0)
         become_guest(w, guest_binary());
     assert_true(w->pid > 0);
@@ -172,19 +211,37 @@ remove_world(const struct world *w)
     rmdir(w->run);
     snprintf(path, sizeof(path), "%s/root", w->dir);
     rmdir(path);
+    if (w->proxy[0]) {
+        unlink(w->proxy);
+        snprintf(path, sizeof(path), "%s/egress", w->dir);
+        rmdir(path);
+    }
     rmdir(w->dir);
+}
+
+static int
+setup(bool proxied)
+{
+    if (geteuid() != 0) {
+        fprintf(stderr, "a guest needs root: it makes namespaces\n");
+        return -1;
+    }
+    world_start(&world, proxied);
+    return 0;
 }
 
 int
 world_setup(void **state)
 {
     (void)state;
-    if (geteuid() != 0) {
-        fprintf(stderr, "a guest needs root: it makes namespaces\n");
-        return -1;
-    }
-    world_start(&world);
-    return 0;
+    return setup(false);
+}
+
+int
+world_setup_proxied(void **state)
+{
+    (void)state;
+    return setup(true);
 }
 
 int

@@ -27,6 +27,7 @@ struct world {
     char run[96];    /* the socket directory */
     pid_t pid;       /* of PID 1, as the host sees it */
     char pid_ns[64]; /* what /proc/PID/ns/pid says */
+    char proxy[96];  /* where the guest looks for the egress proxy's socket; "": nowhere */
 };
 
 /* One execution and what came of it. */
@@ -44,6 +45,10 @@ struct outcome {
 extern struct world world;
 int world_setup(void **state);
 int world_teardown(void **state);
+
+/* As world_setup(), with a relay to the socket world.proxy, where nobody listens yet, and a network
+ * of its own. */
+int world_setup_proxied(void **state);
 
 /* Run a command, or a script for the shell as the test's user; the outcome is the caller's. */
 void world_run_in(const char *directory, const struct guest_command *command, struct outcome *o);

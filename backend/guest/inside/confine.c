@@ -66,18 +66,13 @@ reset_signals(void)
     sigprocmask(SIG_SETMASK, &all, NULL);
 }
 
+/* Keep of the capabilities those in the mask @keep. */
 static int
-drop_capabilities(void)
+keep_capabilities(uint32_t keep)
 {
-    const uint32_t keep = 1U << CAP_KILL | 1U << CAP_SETGID | 1U << CAP_SETUID;
     struct cap_header header = {.version = CAPABILITY_VERSION_3};
     struct cap_data data[2];
-    int cap;
 
-    for (cap = 0; cap <= CAP_LAST; cap++)
-        if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
-            return errno;
-    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* clearing inheritable does it too */
     if (syscall(SYS_capget, &header, data) < 0)
         return errno;
     data[0].permitted &= keep;
@@ -85,6 +80,18 @@ drop_capabilities(void)
     data[0].inheritable = 0;
     data[1] = (struct cap_data){0};
     return syscall(SYS_capset, &header, data) < 0 ? errno : 0;
+}
+
+static int
+drop_capabilities(void)
+{
+    int cap;
+
+    for (cap = 0; cap <= CAP_LAST; cap++)
+        if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+            return errno;
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); /* clearing inheritable does it too */
+    return keep_capabilities(1U << CAP_KILL | 1U << CAP_SETGID | 1U << CAP_SETUID);
 }
 
 int
@@ -99,4 +106,10 @@ confine(void)
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return errno;
     return drop_capabilities();
+}
+
+int
+confine_fully(void)
+{
+    return syscall(SYS_setgroups, 0, NULL) < 0 ? errno : keep_capabilities(0);
 }

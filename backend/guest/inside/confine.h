@@ -9,4 +9,7 @@
  */
 int confine(void);
 
+/* Give those up too, and all groups: for a process that needs no power. Returns 0 or an errno. */
+int confine_fully(void);
+
 #endif

@@ -6,7 +6,8 @@
  * the command (spawn.c), relays its input and output (outbox.c), kills all that the command started
  * (tree.c), reports the end, and waits for the next connection. It is a subreaper, so that whatever
  * the command starts stays below it. A detached command's output and end go to a file (spool.c).
- * PID 1 also answers short control requests (control.c).
+ * PID 1 also answers short control requests (control.c), and keeps the relay to the egress proxy
+ * (relay.c), a process of its own.
  *
  * All of them are root with CAP_SETUID, CAP_SETGID and CAP_KILL at most; commands have another uid
  * and no capabilities. Nothing here is executed from the image, apart from the command itself.
@@ -27,8 +28,10 @@ struct guest {
     const char *run_dir;
     const char *home;
     const char
-        *workspace; /* made if it is missing, and the default working directory; may be NULL */
-    char **env;     /* what every command's environment starts from; NULL-terminated */
+        *workspace;    /* made if it is missing, and the default working directory; may be NULL */
+    const char *proxy; /* the egress proxy's unix socket; NULL: there is no relay to it */
+    int relay;         /* the relay's listener; -1: none */
+    char **env;        /* what every command's environment starts from; NULL-terminated */
     int listener;
     int control; /* the listener for control requests, which does not block */
     int signals; /* signalfd: SIGCHLD, and what stops a container */

@@ -12,9 +12,11 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "backend/guest/inside/control.h"
+#include "backend/guest/inside/relay.h"
 #include "backend/guest/inside/supervise.h"
 #include "backend/guest/inside/tree.h"
 #include "backend/guest/protocol.h"
@@ -35,6 +37,8 @@ enum {
 /* Lifetime: process. */
 static struct {
     pid_t supervisors[SUPERVISORS_MAX]; /* by slot; 0: free */
+    pid_t relay;                        /* 0: there is none */
+    int64_t relay_after_ms;             /* no other one is forked before */
     bool hold;                          /* the last fork failed: wait before the next one */
     bool orphans;                       /* children are about that a dead supervisor left */
     uint64_t fingerprint;               /* of these, at the last look */
@@ -71,10 +75,11 @@ slot_of(pid_t pid)
     return i;
 }
 
+/* Whether the child is one that PID 1 keeps. */
 static bool
-is_supervisor(pid_t pid)
+is_kept(pid_t pid)
 {
-    return slot_of(pid) < SUPERVISORS_MAX;
+    return pid == keeper.relay || slot_of(pid) < SUPERVISORS_MAX;
 }
 
 /* fork(2) without what libc does around it. */
@@ -109,12 +114,49 @@ fork_supervisor(const struct guest *g)
     return true;
 }
 
+static int64_t
+now_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Have a relay, if there is something to relay to. While there is none its clients wait in the
+ * listener's backlog. Returns after how long to try again, in ms; -1: there is nothing to do. */
+static int
+keep_relay(const struct guest *g)
+{
+    int64_t left = keeper.relay_after_ms - now_ms();
+    pid_t pid;
+
+    if (g->relay < 0 || keeper.relay != 0)
+        return -1;
+    if (left > 0)
+        return (int)left;
+    keeper.relay_after_ms = now_ms() + RETRY_MS;
+    pid = fork_quick();
+    if (pid == 0) {
+        control_leave();
+        relay_run(g->relay, g->proxy);
+    }
+    if (pid < 0)
+        return RETRY_MS;
+    keeper.relay = pid;
+    return -1;
+}
+
 static void
 bury(const struct guest *g, pid_t pid, int status)
 {
     size_t slot = slot_of(pid);
     bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
+    if (pid == keeper.relay) {
+        keeper.relay = 0;
+        return;
+    }
     /* One that ended well left nobody. Whatever else dies here was left by one that did not. */
     if (slot == SUPERVISORS_MAX || !well)
         keeper.orphans = true;
@@ -142,7 +184,7 @@ sweep(const struct guest *g)
 {
     struct census c;
 
-    tree_census(is_supervisor, &c);
+    tree_census(is_kept, &c);
     if (c.living == 0 && c.fingerprint == keeper.fingerprint) {
         keeper.orphans = false;
         reap(g);
@@ -237,6 +279,7 @@ keeper_run(struct guest *g)
 
         if (keeper.orphans)
             sweep(g);
+        timeout_ms = earlier(timeout_ms, keep_relay(g));
         if (keeper_idle_count(g->slots) == 0 && (keeper.hold || !fork_supervisor(g))) {
             timeout_ms = earlier(timeout_ms, RETRY_MS);
             fds[WATCH_LISTENER].fd = g->listener;

@@ -1,10 +1,11 @@
 /*
  * sandbox-guest: PID 1 of a container.
  *
- *   sandbox-guest RUN_DIR UID GID HOME_DIR [WORKSPACE_DIR]
+ *   sandbox-guest RUN_DIR UID GID HOME_DIR [WORKSPACE_DIR [PROXY_SOCKET]]
  *
  * RUN_DIR is where it listens. Home and, if named, workspace are made for the user where they are
- * missing. See inside.h for how executions are served.
+ * missing. PROXY_SOCKET is where the egress proxy listens for this container, or will: commands
+ * find it at 127.0.0.1. See inside.h for how executions are served.
  *
  * Until it listens it may fail; after that it must survive everything but SIGTERM, because the
  * container ends with it. Signals from inside do not reach it: commands have another uid.
@@ -28,6 +29,7 @@
 #include "backend/guest/inside/inside.h"
 #include "backend/guest/inside/keeper.h"
 #include "backend/guest/inside/oom.h"
+#include "backend/guest/inside/relay.h"
 #include "backend/guest/protocol.h"
 
 enum { BACKLOG = 1024, EXIT_USAGE = 2 };
@@ -135,15 +137,16 @@ main(int argc, char **argv, char **envp)
     struct guest g = {0};
     int r;
 
-    if (getpid() != 1 || argc < 5 || argc > 6 || !parse_id(argv[2], &g.uid) ||
+    if (getpid() != 1 || argc < 5 || argc > 7 || !parse_id(argv[2], &g.uid) ||
         !parse_id(argv[3], &g.gid)) {
         dprintf(STDERR_FILENO, "usage, as PID 1: sandbox-guest RUN_DIR UID GID HOME_DIR "
-                               "[WORKSPACE_DIR]\n");
+                               "[WORKSPACE_DIR [PROXY_SOCKET]]\n");
         return EXIT_USAGE;
     }
     g.run_dir = argv[1];
     g.home = argv[4];
     g.workspace = argv[5];
+    g.proxy = g.workspace ? argv[6] : NULL;
     r = confine();
     if (r != 0) {
         complain("giving up privileges", r);
@@ -160,6 +163,9 @@ main(int argc, char **argv, char **envp)
     g.signals = open_signals();
     g.wanted = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     g.slots = keeper_slots_new();
+    g.relay = g.proxy ? relay_listen() : -1;
+    if (g.proxy && g.relay < 0)
+        complain("listening for the proxy's clients", errno); /* they are refused, then */
     g.control = listen_in(g.run_dir, GUEST_CONTROL_SOCKET, SOCK_SEQPACKET | SOCK_NONBLOCK);
     g.listener = listen_in(g.run_dir, GUEST_SOCKET, SOCK_STREAM); /* last: the host looks for it */
     if (!g.env || !g.slots || g.signals < 0 || g.wanted < 0 || g.control < 0 || g.listener < 0) {
