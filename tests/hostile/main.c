@@ -17,6 +17,7 @@ static const struct {
 } suites[] = {
     /* clang-format off */
     {"privileges", suite_privileges},
+    {"syscalls", suite_syscalls},
     /* clang-format on */
 };
 

@@ -4,5 +4,6 @@
 
 /* Run the group; returns the number of tests that failed. */
 int suite_privileges(void);
+int suite_syscalls(void);
 
 #endif
