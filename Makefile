@@ -32,7 +32,7 @@ GUEST_START  = $(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o $(shell $(CC) -print-file-
 GUEST_END    = $(shell $(CC) -print-file-name=crtendS.o) $(MUSL_LIB)/crtn.o
 
 SRC       := $(filter-out fcgi/main.c,$(wildcard fcgi/*.c handlers/*.c handlers/*/*.c backend/*.c backend/*/*.c))
-SRC_S     := $(wildcard backend/store/*.S handlers/openapi/*.S)
+SRC_S     := $(wildcard backend/store/*.S backend/docker/*.S handlers/openapi/*.S)
 GUEST_SRC := $(wildcard backend/guest/inside/*.c)
 OBJ       := $(SRC:%.c=$(BUILD)/%.o) $(SRC_S:%.S=$(BUILD)/%.o)
 GUEST_OBJ := $(GUEST_SRC:%.c=$(BUILD)/musl/%.o)
@@ -79,7 +79,7 @@ $(BUILD)/%.o: %.c
 	$(call show,CC)
 	$(Q)$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/%.o: %.S $(wildcard backend/store/migrations/*.sql handlers/openapi/*.json)
+$(BUILD)/%.o: %.S $(wildcard backend/store/migrations/*.sql backend/docker/*.json handlers/openapi/*.json)
 	@mkdir -p $(@D)
 	$(call show,AS)
 	$(Q)$(CC) -I. -c -o $@ $<

@@ -40,7 +40,7 @@ check_runtime(const struct engine_info *engine, const char *who, const char *run
 }
 
 json_t *
-warnings_of_runtimes(const struct settings *s, const struct engine_info *engine)
+warnings_of_refusals(const struct settings *s, const struct engine_info *engine)
 {
     const struct tier *tiers = s->tiers.items;
     json_auto_t *list = json_array();
@@ -53,6 +53,11 @@ warnings_of_runtimes(const struct settings *s, const struct engine_info *engine)
         snprintf(who, sizeof(who), "the tier '%s' in tiers.yaml", tiers[i].name);
         r = check_runtime(engine, who, tiers[i].runtime, list);
     }
+    if (r == 0 && engine->remaps_users &&
+        json_array_append_new(list, json_string("the engine remaps users (userns-remap), which "
+                                                "sandboxd cannot work with, so nothing runs "
+                                                "there")) < 0)
+        return NULL;
     return r < 0 ? NULL : TAKE(list);
 }
 
@@ -78,7 +83,7 @@ json_t *
 warnings_json(const struct settings *s, const struct engine_info *engine)
 {
     json_auto_t *list = warnings_of_versions(engine);
-    json_auto_t *runtimes = engine ? warnings_of_runtimes(s, engine) : json_array();
+    json_auto_t *runtimes = engine ? warnings_of_refusals(s, engine) : json_array();
 
     return list && runtimes && json_array_extend(list, runtimes) == 0 ? TAKE(list) : NULL;
 }

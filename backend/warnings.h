@@ -17,7 +17,8 @@ json_t *warnings_json(const struct settings *s, const struct engine_info *engine
 /* As above, only of versions. */
 json_t *warnings_of_versions(const struct engine_info *engine);
 
-/* As above, only of runtimes that are named and missing: nothing runs in them. */
-json_t *warnings_of_runtimes(const struct settings *s, const struct engine_info *engine);
+/* As above, only of what nothing can be run by: runtimes that are named and missing, and an engine
+ * that remaps users. */
+json_t *warnings_of_refusals(const struct settings *s, const struct engine_info *engine);
 
 #endif

@@ -47,7 +47,7 @@ check_engine(const struct settings *s, const char *docker_host)
     struct error err = {0};
     bool answers = checkup_engine(docker_host, &engine, &err) == 0;
     json_auto_t *warnings = warnings_of_versions(answers ? &engine : NULL);
-    json_auto_t *refusals = answers ? warnings_of_runtimes(s, &engine) : json_array();
+    json_auto_t *refusals = answers ? warnings_of_refusals(s, &engine) : json_array();
 
     if (!warnings || !refusals) {
         fputs("sandboxd: out of memory\n", stderr);

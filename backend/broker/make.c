@@ -133,6 +133,11 @@ prepare(struct broker *b, struct docker *d, const struct engine_spec *spec,
 {
     int r = docker_info_recent(d, info, err);
 
+    if (r == 0 && info->remaps_users)
+        r = error_set(
+            err, ERR_CONFLICT,
+            "the engine remaps users (userns-remap), by which neither the guest's directory "
+            "nor a workspace would be its owner's inside; an admin has to turn that off");
     if (r == 0)
         r = check_runtime(d, info, spec->runtime, err);
     if (r == 0 && spec->network == NETWORK_FULL)

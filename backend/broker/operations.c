@@ -55,7 +55,10 @@ broker_info(const struct broker *b, struct docker *d, struct engine_info *ret, s
 
     if (r < 0)
         return r;
-    *ret = (struct engine_info){.disk_enforced = info.storage_opt_size};
+    *ret = (struct engine_info){
+        .disk_enforced = info.storage_opt_size,
+        .remaps_users = info.remaps_users,
+    };
     if (b)
         snprintf(ret->full_network, sizeof(ret->full_network), "%s",
                  full_state_names[full_state(b->full)]);

@@ -6,11 +6,12 @@
  * PID 1 is our guest as root, because it gives every execution a user of its own; it keeps only the
  * four capabilities for that. There is no network but the one asked for, no swap, no log of the
  * engine (output goes through the guest) and no restart by the engine (the broker decides).
- * MaskedPaths, ReadonlyPaths and the seccomp profile are left out of the body: the engine's
- * defaults are the strict ones. An image's VOLUMEs cannot be refused here;
- * docker_container_remove() deletes what the engine makes of them.
+ * MaskedPaths and ReadonlyPaths are left out of the body: the engine's defaults are the strict
+ * ones. An image's VOLUMEs cannot be refused here; docker_container_remove() deletes what the engine
+ * makes of them.
  */
 #include "backend/docker/call.h"
+#include "backend/docker/seccomp.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -200,11 +201,12 @@ static json_t *
 host_config_json(const struct docker_create *spec)
 {
     json_int_t memory = (json_int_t)spec->memory_mb * 1024 * 1024;
+    json_t *seccomp = json_sprintf("seccomp=%s", docker_seccomp_profile);
 
     /* clang-format off */
     json_auto_t *host = json_pack("{s:I, s:I, s:I, s:I, s:I, s:i, s:I, s:o, s:o, s:o,"
                                   " s:s, s:s, s:b, s:b, s:b, s:b, s:b,"
-                                  " s:[s], s:[s,s,s,s], s:[s], s:{s:s}, s:{s:s,s:{}}}",
+                                  " s:[s], s:[s,s,s,s], s:[s,o], s:{s:s}, s:{s:s,s:{}}}",
         "Memory", memory,
         "MemorySwap", memory, /* memory and swap together: no swap */
         "CpuPeriod", (json_int_t)CPU_PERIOD_US,
@@ -226,7 +228,7 @@ host_config_json(const struct docker_create *spec)
 
         "CapDrop", "ALL",
         "CapAdd", "SETUID", "SETGID", "SETPCAP", "KILL",
-        "SecurityOpt", "no-new-privileges",
+        "SecurityOpt", "no-new-privileges", seccomp,
         "RestartPolicy", "Name", "no",
         "LogConfig", "Type", "none", "Config");
     /* clang-format on */

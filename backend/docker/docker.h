@@ -39,8 +39,9 @@ struct docker_info {
     char runc_version[64];
     char runc_build[64];     /* what it was built from: a package's version, or a commit */
     char kernel_version[64]; /* of the engine's host */
-    char gpu_runtime[8];   /* how GPUs are given out: "nvidia", "cdi" or "" */
-    bool storage_opt_size; /* the driver can limit a container's disk (btrfs, zfs) */
+    char gpu_runtime[8];     /* how GPUs are given out: "nvidia", "cdi" or "" */
+    bool remaps_users;       /* root of a container is another uid on the host (userns-remap) */
+    bool storage_opt_size;   /* the driver can limit a container's disk (btrfs, zfs) */
 };
 
 /*

@@ -138,6 +138,23 @@ fill_gpu_runtime(const json_t *root, struct docker_info *info)
         snprintf(info->gpu_runtime, sizeof(info->gpu_runtime), "cdi");
 }
 
+/* Whether containers' uids are others on the host: SecurityOptions has "name=userns". */
+static bool
+remaps_users(const json_t *root)
+{
+    json_t *options = json_object_get(root, "SecurityOptions"), *option;
+    size_t i;
+
+    json_array_foreach(options, i, option)
+    {
+        const char *text = json_string_value(option);
+
+        if (text && strcmp(text, "name=userns") == 0)
+            return true;
+    }
+    return false;
+}
+
 int
 docker_version(struct docker *d, struct docker_info *ret, struct error *err)
 {
@@ -177,6 +194,7 @@ docker_info(struct docker *d, struct docker_info *ret, struct error *err)
     fill_runtimes(root, &info);
     fill_gpu_runtime(root, &info);
     fill_runc(version, root, &info);
+    info.remaps_users = remaps_users(root);
     copy_string(info.cgroup_version, sizeof(info.cgroup_version),
                 json_object_get(root, "CgroupVersion"));
     copy_string(info.kernel_version, sizeof(info.kernel_version),

@@ -2,8 +2,8 @@
 #ifndef TESTS_API_RUNTIMES_H
 #define TESTS_API_RUNTIMES_H
 
-/* Give the engine the settings @daemon_json, and wait until GET status lists @runtime, or no longer
- * does so. */
+/* Give the engine the settings @daemon_json (it keeps its runtimes unless that has some), and wait
+ * until GET status lists @runtime, or no longer does so. */
 void engine_settings(const char *daemon_json, const char *runtime, int listed);
 
 /* Have the tier Sandbox, which is the first, run under @runtime, and wait until every process knows

@@ -30,7 +30,7 @@ static int
 close_group(void **state)
 {
     runtimes_restore(state);
-    engine_settings("{}", "runsc", 0);
+    engine_settings("{\"runtimes\": {}}", "runsc", 0);
     return 0;
 }
 

@@ -129,7 +129,7 @@ a_runtime_that_the_engine_gets_is_used_at_once(void **state)
     assert_string_equal(text_at(&r, "stdout"), "ran\n");
     reply_done(&r);
     assert_false(status_warns_of("'other'"));
-    engine_settings("{}", "other", 0);
+    engine_settings("{\"runtimes\": {}}", "other", 0);
 }
 
 static void

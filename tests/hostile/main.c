@@ -33,6 +33,7 @@ static const struct {
     {"owners", suite_owners},
     {"floods", suite_floods},
     {"growth", suite_growth},
+    {"syscalls", suite_syscalls},
     /* clang-format on */
 };
 

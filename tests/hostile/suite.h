@@ -20,5 +20,6 @@ int suite_exhaustion(void);
 int suite_owners(void);
 int suite_floods(void);
 int suite_growth(void);
+int suite_syscalls(void);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * The body of ContainerCreate: the posture, field by field, as the engine gets it.
  */
+#include "backend/docker/seccomp.h"
 #include "tests/unit/docker_case.h"
 
 static const char *const entrypoint[] = {"/sandbox/guest", "--listen", NULL};
@@ -64,6 +65,19 @@ assert_field(const json_t *body, const char *key, const char *expected)
     assert_string_equal(text ? text : "(none)", expected ? expected : "(none)");
 }
 
+/* No new privileges, and the system calls of seccomp.json, whole. */
+static void
+assert_security_options(const json_t *options)
+{
+    static const char prefix[] = "seccomp=";
+    const char *seccomp = json_string_value(json_array_get(options, 1));
+
+    assert_int_equal(json_array_size(options), 2);
+    assert_string_equal(json_string_value(json_array_get(options, 0)), "no-new-privileges");
+    assert_memory_equal(seccomp, prefix, strlen(prefix));
+    assert_string_equal(seccomp + strlen(prefix), docker_seccomp_profile);
+}
+
 struct field_case {
     const char *key, *value;
 };
@@ -113,7 +127,6 @@ test_create_posture(void **state)
         {"HostConfig.Init", "false"},
         {"HostConfig.CapDrop", "[\"ALL\"]"},
         {"HostConfig.CapAdd", "[\"SETUID\",\"SETGID\",\"SETPCAP\",\"KILL\"]"},
-        {"HostConfig.SecurityOpt", "[\"no-new-privileges\"]"},
         {"HostConfig.RestartPolicy", "{\"Name\":\"no\"}"},
         {"HostConfig.LogConfig", "{\"Config\":{},\"Type\":\"none\"}"},
         {"HostConfig.Ulimits", "[{\"Hard\":16384,\"Name\":\"nofile\",\"Soft\":4096},"
@@ -134,6 +147,7 @@ test_create_posture(void **state)
     body = created_body(&spec);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         assert_field(body, cases[i].key, cases[i].value);
+    assert_security_options(json_object_get(json_object_get(body, "HostConfig"), "SecurityOpt"));
     assert_int_equal(spec.labels->refcount, 1);
     json_decref(spec.labels);
 }

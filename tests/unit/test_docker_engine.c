@@ -45,20 +45,26 @@ test_info_variants(void **state)
         const char *name;
         bool storage_opt_size;
         const char *last_runtime, *runc;
+        bool remaps_users;
     } cases[] = {
+        {"{\"Driver\":\"vfs\",\"SecurityOptions\":[7,\"name=seccomp,profile=default\","
+         "\"name=userns\"]}",
+         "none", false, "", "", true},
+        {"{\"Driver\":\"vfs\",\"SecurityOptions\":[\"name=seccomp,profile=default\"]}", "none",
+         false, "", "", false},
         {"{\"Driver\":\"btrfs\",\"DriverStatus\":null,\"RuncCommit\":{\"ID\":\"v1.2-0-gabc\"}}",
-         "none", true, "", "v1.2-0-gabc"},
-        {"{\"Driver\":\"zfs\"}", "none", true, "", ""},
+         "none", true, "", "v1.2-0-gabc", false},
+        {"{\"Driver\":\"zfs\"}", "none", true, "", "", false},
         {"{\"Driver\":\"btrfs\",\"DriverStatus\":[[\"driver-type\",\"io.containerd.snapshotter."
          "v1\"]]}",
-         "none", false, "", ""},
+         "none", false, "", "", false},
         {"{\"Driver\":\"overlay2\",\"DriverStatus\":[[],7,[1,2]],\"Runtimes\":{\"a\":{},\"b\":{},"
          "\"io.containerd.x\":{},\"c\":{},\"d\":{},\"e\":{},\"f\":{},\"g\":{},\"h\":{},\"i\":{}}}",
-         "none", false, "h", ""},
+         "none", false, "h", "", false},
         {"{\"Driver\":\"vfs\",\"Runtimes\":{\"a-name-that-is-longer-than-31-bytes\":{}}}", "none",
-         false, "", ""},
-        {"{\"Driver\":7}", "internal", false, "", ""},
-        {"{}", "internal", false, "", ""},
+         false, "", "", false},
+        {"{\"Driver\":7}", "internal", false, "", "", false},
+        {"{}", "internal", false, "", "", false},
     };
 
     (void)state;
@@ -79,6 +85,7 @@ test_info_variants(void **state)
         assert_int_equal(info.storage_opt_size, cases[i].storage_opt_size);
         assert_string_equal(info.runtimes[7], cases[i].last_runtime);
         assert_string_equal(info.runc_version, cases[i].runc);
+        assert_int_equal(info.remaps_users, cases[i].remaps_users);
     }
 }
 

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
@@ -314,7 +315,7 @@ become_relay(int listener)
     struct rlimit files = {.rlim_cur = 0};
 
     if (dup2(listener, LISTENER_FD) < 0 ||
-        syscall(SYS_close_range, (unsigned)LISTENER_FD + 1, ~0U, 0U) < 0 || confine_fully() != 0)
+        syscall(SYS_close_range, LISTENER_FD + 1, INT_MAX, 0) < 0 || confine_fully() != 0)
         _exit(1);
     relay.listener = LISTENER_FD;
     relay.waiting = -1;
