@@ -8,6 +8,7 @@
 #include "tests/test.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,13 +35,14 @@ is_tenants(pid_t pid)
 static bool
 names_one(const char *path, json_t *ids)
 {
-    _cleanup_(fclosep) FILE *f = fopen(path, "re");
+    _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
     char text[CGROUPS_SIZE];
+    ssize_t len = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
     bool found = false;
     const char *id;
     json_t *unused;
 
-    text[f ? fread(text, 1, sizeof(text) - 1, f) : 0] = '\0';
+    text[len > 0 ? len : 0] = '\0';
     json_object_foreach(ids, id, unused) found = found || strstr(text, id);
     return found;
 }
