@@ -8,6 +8,7 @@
 #include "tests/test.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,20 +31,29 @@ is_tenants(pid_t pid)
     return value >= UID_FIRST && value <= UID_LAST;
 }
 
-/* Whether the process is in a container of which @ids has a member. */
+/* Whether the file @path, a process's cgroups, names a container of which @ids has a member. */
 static bool
-is_in(pid_t pid, json_t *ids)
+names_one(const char *path, json_t *ids)
 {
-    char path[64], text[CGROUPS_SIZE];
-    _cleanup_(fclosep) FILE *f = NULL;
+    _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char text[CGROUPS_SIZE];
+    ssize_t len = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+    bool found = false;
     const char *id;
     json_t *unused;
 
+    text[len > 0 ? len : 0] = '\0';
+    json_object_foreach(ids, id, unused) found = found || strstr(text, id);
+    return found;
+}
+
+static bool
+is_in(pid_t pid, json_t *ids)
+{
+    char path[64];
+
     snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
-    f = fopen(path, "re");
-    text[f ? fread(text, 1, sizeof(text) - 1, f) : 0] = '\0';
-    json_object_foreach(ids, id, unused) if (strstr(text, id)) return true;
-    return false;
+    return names_one(path, ids);
 }
 
 size_t

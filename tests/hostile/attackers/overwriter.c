@@ -102,7 +102,8 @@ race(const struct stat *guest)
                     got++;
             }
         }
-        closedir(proc);
+        if (proc)
+            closedir(proc);
     }
     return got;
 }
