@@ -18,8 +18,8 @@
 
 enum {
     REPEATS = 1000,
-    WARM_UP = 100,        /* until every thread, cache and statement is there */
-    GROWTH_KIB = 8 << 10, /* PSS of one process: malloc's arenas settle within this */
+    WARM_UP = 100,         /* until every thread, cache and statement is there */
+    GROWTH_KIB = 16 << 10, /* PSS of one process: malloc keeps what its threads have once used */
     PROCESSES_MAX = 8,
     BURST = 60, /* requests at one time */
     BURSTS = 8,
