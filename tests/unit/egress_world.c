@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -223,12 +224,15 @@ try_dns(struct egress_world *w)
 void
 world_start(struct egress_world *w)
 {
+    const struct rlimit limit = {w->descriptors_max, w->descriptors_max};
     struct error err = {0};
     int fd;
 
     w->proxy = fork();
     if (w->proxy == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (w->descriptors_max > 0)
+            setrlimit(RLIMIT_NOFILE, &limit);
         current_reload(w->ctx.current, &err);
         log_role("egress");
         exit(egress_main(&w->ctx)); /* by exit(), at which leaks are looked for */

@@ -27,6 +27,7 @@ struct egress_world {
     struct store *store;
     struct service_context ctx;
     pid_t proxy, dns;
+    size_t descriptors_max; /* of a proxy that is started from now on; 0: as many as ours */
     int tls, plain; /* listening at HOST_ADDRESS: on a port for TLS only, and on one that is not */
     unsigned tls_port, plain_port;
     unsigned dns_port;

@@ -298,6 +298,34 @@ connections_leave_nothing_behind(void **state)
     assert_true(has_descriptors(w, before));
 }
 
+/* Without descriptors, who comes waits, and nothing else breaks. */
+static void
+connections_wait_where_there_are_no_descriptors(void **state)
+{
+    struct egress_world *w = *state;
+    struct pollfd waits = {.events = POLLIN};
+    int fds[24];
+
+    kill(w->proxy, SIGTERM);
+    waitpid(w->proxy, NULL, 0);
+    w->descriptors_max = 100;
+    world_start(w);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        fds[i] = world_come(w, RESTRICTED);
+    waits.fd = world_come(w, FULL);
+    say(waits.fd, "%s", "GET http://10.0.0.1/ HTTP/1.0\r\n\r\n");
+    assert_int_equal(poll(&waits, 1, 500), 0);
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+        close(fds[i]);
+    hear(w, waits.fd);
+    assert_int_equal(strncmp(w->heard, "HTTP/1.1 403 ", 13), 0);
+    close(waits.fd);
+    kill(w->proxy, SIGTERM);
+    waitpid(w->proxy, NULL, 0);
+    w->descriptors_max = 0;
+    world_start(w);
+}
+
 /* What the audit log says of one container and host. */
 struct told {
     int64_t entries, attempts, sent, received;
@@ -427,6 +455,7 @@ main(void)
         cmocka_unit_test(what_lies_in_the_sockets_place_is_replaced),
         cmocka_unit_test(idle_tunnels_cost_little),
         cmocka_unit_test(connections_leave_nothing_behind),
+        cmocka_unit_test(connections_wait_where_there_are_no_descriptors),
         cmocka_unit_test(every_attempt_is_in_the_audit_log),
         cmocka_unit_test(a_busy_database_holds_nobody_up),
         cmocka_unit_test(without_its_database_nothing_passes),
