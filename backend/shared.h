@@ -24,6 +24,9 @@ enum shared_lock_kind {
     SHARED_LOCK_WRITER     /* SQLite's one writer; the key is ignored */
 };
 
+/* Whether the policy leaves the bridge of network Full open. */
+enum shared_gate { SHARED_GATE_UNKNOWN, SHARED_GATE_OPEN, SHARED_GATE_CLOSED };
+
 struct shared {
     atomic_uint settings_generation; /* raised by every PUT config and every reload */
     int64_t started_at_ms;           /* CLOCK_BOOTTIME when the manager started */
@@ -31,6 +34,8 @@ struct shared {
     atomic_uint wal_pages;                             /* in SQLite's WAL, as of the last commit */
     atomic_int janitor_pid;                            /* to nudge it with SIGUSR2; 0: none */
     atomic_int builder_pid;                            /* likewise */
+    atomic_int full_gate; /* enum shared_gate: told to the broker, which is root and so does not
+                             read the database, where the overrides are */
     pthread_mutex_t writer;
     pthread_mutex_t scopes[SHARED_LOCK_BUCKETS];
     pthread_mutex_t containers[SHARED_LOCK_BUCKETS];

@@ -11,12 +11,12 @@
 #include "backend/broker/bridge.h"
 #include "backend/broker/firewall.h"
 #include "backend/broker/internal.h"
-#include "backend/egress/verdict.h"
 #include "backend/log.h"
 
 enum {
-    LOOK_MS = 200,     /* between two looks at the settings: they are in force within a second */
-    LOOKS_A_CHECK = 10 /* and looks between two at what others may have changed */
+    LOOK_MS = 200,      /* between two looks at the settings: they are in force within a second */
+    LOOKS_A_CHECK = 10, /* and looks between two at what others may have changed */
+    KNOWN_WITHIN_MS = 3000 /* after the service's start, the policy; else there is no network */
 };
 
 #define RESOLV_CONF "/etc/resolv.conf"
@@ -32,6 +32,8 @@ struct full {
     struct firewall filter;           /* as last put into the kernel */
     struct settings *settings;        /* that it was made for: a reference; NULL before */
     char *listed;                     /* what the kernel shows of it; NULL: it is to be put there */
+    bool started;                     /* a thread keeps it */
+    bool known;                       /* the policy is: there was a look with it */
     bool refused;                     /* the engine would not make the network */
     char trouble[192];                /* why containers get no network; "": they do */
 };
@@ -134,14 +136,13 @@ shut(struct full *f, const struct error *why)
 }
 
 /*
- * Have the filter as the settings @s say. @check: look also at what others may have changed. The
- * caller has the lock.
+ * Have the filter as the settings @s say, which lets nothing through if @closed. @check: look also
+ * at what others may have changed. The caller has the lock.
  */
 static void
-keep(struct full *f, struct settings *s, bool readable, bool check)
+keep(struct full *f, struct settings *s, bool closed, bool check)
 {
     struct error err = {0};
-    bool closed = !readable || egress_proxied(s, NETWORK_FULL);
     bool changed = s != f->settings || closed != f->filter.closed;
     struct nameservers n = f->filter.nameservers;
 
@@ -170,36 +171,35 @@ keep(struct full *f, struct settings *s, bool readable, bool check)
         note(f, "");
 }
 
-/* One look at the settings. */
+/*
+ * One look at the settings and at what the egress proxy's process, which knows the overrides, says
+ * of them. Before its first word the filter stays as it is, for containers may be using it.
+ */
 static void
-look(struct full *f, struct backend *b, bool check)
+look(struct full *f, bool check)
 {
-    struct error err = {0};
-    bool readable = backend_begin(b, &err) == 0;
+    const struct service_context *ctx = f->context;
+    int gate = atomic_load(&ctx->shared->full_gate);
+    unsigned generation;
+    _cleanup_(settings_unrefp) struct settings *s = current_get(ctx->current, &generation);
 
     pthread_mutex_lock(&f->lock);
-    if (!readable && !f->filter.closed)
-        log_error("the settings cannot be read, so network Full is closed: %s (%s)", err.msg,
-                  err.detail);
-    keep(f, b->settings, readable, check);
+    if (gate != SHARED_GATE_UNKNOWN) {
+        keep(f, s, gate == SHARED_GATE_CLOSED, check);
+        f->known = true;
+    }
     pthread_mutex_unlock(&f->lock);
-    backend_end(b);
 }
-
-struct keeper {
-    struct full *full;
-    struct backend *backend;
-};
 
 static void *
 keeper_main(void *arg)
 {
-    struct keeper *k = arg;
+    struct full *f = arg;
 
-    /* Others raise the settings' number in shared memory, and wake nobody. */
+    /* Others change what lies in shared memory, and wake nobody. */
     for (unsigned looks = 1;; looks++) {
         poll(NULL, 0, LOOK_MS);
-        look(k->full, k->backend, looks % LOOKS_A_CHECK == 0);
+        look(f, looks % LOOKS_A_CHECK == 0);
     }
     return NULL;
 }
@@ -207,18 +207,12 @@ keeper_main(void *arg)
 int
 full_start(struct full *f, struct error *err)
 {
-    struct keeper *k = calloc(1, sizeof(*k));
     pthread_t thread;
     int rc;
 
-    if (k)
-        *k = (struct keeper){.full = f, .backend = backend_new(f->context)};
-    if (!k || !k->backend) {
-        free(k);
-        return error_errno(err, ENOMEM, "keeper of network Full");
-    }
-    look(f, k->backend, true);
-    rc = pthread_create(&thread, NULL, keeper_main, k);
+    f->started = true;
+    look(f, true);
+    rc = pthread_create(&thread, NULL, keeper_main, f);
     if (rc != 0)
         return error_errno(err, rc, "pthread_create");
     pthread_detach(thread);
@@ -301,19 +295,32 @@ set_refused(struct full *f, bool refused)
     pthread_mutex_unlock(&f->lock);
 }
 
+/* Whether there is a network to be had; at the service's start that takes a moment to be known. */
+static bool
+has_network(struct full *f)
+{
+    bool known = false, has = false;
+
+    for (int waited_ms = 0; !known && waited_ms <= KNOWN_WITHIN_MS; waited_ms += LOOK_MS) {
+        if (waited_ms > 0)
+            poll(NULL, 0, LOOK_MS);
+        pthread_mutex_lock(&f->lock);
+        known = f->known || !f->started;
+        has = f->known && f->trouble[0] == '\0';
+        pthread_mutex_unlock(&f->lock);
+    }
+    return has;
+}
+
 int
 full_offer(struct full *f, struct docker *d, struct full_place *ret, struct error *err)
 {
     char name[sizeof(ret->network)];
     struct error why = {0};
-    bool had;
     int r;
 
     *ret = (struct full_place){.network = ""};
-    pthread_mutex_lock(&f->lock);
-    had = f->trouble[0] == '\0';
-    pthread_mutex_unlock(&f->lock);
-    if (!had)
+    if (!has_network(f))
         return 0;
     snprintf(name, sizeof(name), "sandbox-%s-full", f->context->instance);
     r = find_network(f, d, name, &why);

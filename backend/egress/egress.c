@@ -79,6 +79,8 @@ take_over(struct proxy *p, bool again)
     unsigned generation = atomic_load(&p->backend->context->shared->settings_generation);
     const struct settings *s = proxy_settings(p);
 
+    atomic_store(&p->backend->context->shared->full_gate,
+                 s && !egress_proxied(s, NETWORK_FULL) ? SHARED_GATE_OPEN : SHARED_GATE_CLOSED);
     if (s) {
         p->generation = generation;
         p->hour_bytes_max = (uint64_t)s->egress.mb_per_hour << 20;

@@ -55,6 +55,8 @@ static const struct {
     {"kill", suite_kill},
     {"full", suite_full},
     {"full-changes", suite_full_changes},
+    {"tools", suite_tools},
+    {"posture", suite_posture},
     {"runtimes", suite_runtimes},
     {"gvisor", suite_gvisor},
     {"processes", suite_processes},

@@ -36,6 +36,8 @@ int suite_pulls(void);
 int suite_idempotency(void);
 int suite_resume(void);
 int suite_processes(void);
+int suite_tools(void);
+int suite_posture(void);
 int suite_runtimes(void);
 int suite_gvisor(void);
 int suite_engine(void);
