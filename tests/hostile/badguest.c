@@ -35,6 +35,20 @@ send_frame(int fd, uint32_t type, const void *payload, uint32_t len)
     return send_all(fd, &frame, sizeof(frame)) && (len == 0 || send_all(fd, payload, len));
 }
 
+/* In one piece: a host that has read the first has read the second. */
+static bool
+send_two_ends(int fd, const struct guest_exit *end)
+{
+    const struct guest_frame frame = {.type = GUEST_FRAME_EXIT, .len = sizeof(*end)};
+    char one[sizeof(frame) + sizeof(*end)], two[2 * sizeof(one)];
+
+    memcpy(one, &frame, sizeof(frame));
+    memcpy(one + sizeof(frame), end, sizeof(*end));
+    memcpy(two, one, sizeof(one));
+    memcpy(two + sizeof(one), one, sizeof(one));
+    return send_all(fd, two, sizeof(two));
+}
+
 /* Send a frame of one byte, with as many descriptors as one message takes. */
 static bool
 send_descriptors(int fd)
@@ -91,8 +105,7 @@ misbehave(int fd, enum badguest_manner manner)
             ;
         break;
     case BADGUEST_TWO_ENDS:
-        send_frame(fd, GUEST_FRAME_EXIT, &end, sizeof(end));
-        send_frame(fd, GUEST_FRAME_EXIT, &end, sizeof(end));
+        send_two_ends(fd, &end);
         break;
     case BADGUEST_LENGTHS:
         send_frame(fd, GUEST_FRAME_EXIT, &end, sizeof(end) - 1);
