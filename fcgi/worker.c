@@ -2,6 +2,7 @@
 #include "fcgi/worker.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -19,7 +20,7 @@
 #include "fcgi/router.h"
 #include "fcgi/shares.h"
 
-enum { PEERS_MAX = 16, RETRY_SECONDS = 1, COMPLAINT_MS = 1000 };
+enum { PEERS_MAX = 16, RETRY_SECONDS = 1, COMPLAINT_MS = 1000, MALLOC_ARENAS = 4 };
 
 static void *
 thread_begin(void *context)
@@ -190,6 +191,16 @@ resolve_peers(const struct strings *names, bool privileged, uid_t uids[PEERS_MAX
     return n;
 }
 
+/*
+ * An arena of malloc's for every thread would keep what the largest output of each has once needed;
+ * a few for all of them bound it.
+ */
+static void
+bound_memory(void)
+{
+    mallopt(M_ARENA_MAX, MALLOC_ARENAS);
+}
+
 /* libfcgi puts handlers where there are none; TERM is the dispatcher's, and nothing else shall end
  * us. */
 static int
@@ -215,6 +226,7 @@ worker_serve(struct worker_spec *spec, struct error *err)
     struct dispatcher_spec d;
     int r;
 
+    bound_memory();
     r = init_libraries(err);
     if (r < 0)
         return r;
