@@ -34,6 +34,7 @@ static const struct {
     {"floods", suite_floods},
     {"growth", suite_growth},
     {"syscalls", suite_syscalls},
+    {"policy", suite_policy},
     /* clang-format on */
 };
 

@@ -21,5 +21,6 @@ int suite_owners(void);
 int suite_floods(void);
 int suite_growth(void);
 int suite_syscalls(void);
+int suite_policy(void);
 
 #endif

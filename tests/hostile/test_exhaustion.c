@@ -200,6 +200,17 @@ a_fork_bomb_lets_the_next_request_through(void **state)
 
 #define exhaustion_test(f) cmocka_unit_test_setup_teardown(f, open_box, close_box)
 
+static void
+a_million_short_processes_use_up_nothing(void **state)
+{
+    struct reply r = attack(ALICE, "brief", "brief", "1000000");
+
+    (void)state;
+    assert_got(&r, "1000000\n");
+    reply_done(&r);
+    neighbour_works();
+}
+
 int
 suite_exhaustion(void)
 {
@@ -209,6 +220,7 @@ suite_exhaustion(void)
         exhaustion_test(tables_of_the_kernel_end_somewhere),
         exhaustion_test(an_argument_list_of_megabytes_is_refused),
         exhaustion_test(a_fork_bomb_lets_the_next_request_through),
+        exhaustion_test(a_million_short_processes_use_up_nothing),
     };
 
     return cmocka_run_group_tests_name("hostile: exhaustion", tests, NULL, remove_containers);
