@@ -198,7 +198,7 @@ resolve_peers(const struct strings *names, bool privileged, uid_t uids[PEERS_MAX
 static void
 bound_memory(void)
 {
-    mallopt(M_ARENA_MAX, MALLOC_ARENAS);
+    mallopt(M_ARENA_MAX, MALLOC_ARENAS); /* NOLINT(concurrency-mt-unsafe): no threads run yet */
 }
 
 /* libfcgi puts handlers where there are none; TERM is the dispatcher's, and nothing else shall end

@@ -49,21 +49,21 @@ add(struct measure *m, const struct stat *st)
 static int
 remember(int dir, const char *name, int depth, struct waiting **list)
 {
-    struct waiting *w = calloc(1, sizeof(*w) + HANDLE_BYTES);
-    struct waiting *smaller;
+    union {
+        struct file_handle handle;
+        char bytes[sizeof(struct file_handle) + HANDLE_BYTES];
+    } found = {.handle = {.handle_bytes = HANDLE_BYTES}};
+    struct waiting *w;
+    size_t size;
     int mount_id;
 
+    if (name_to_handle_at(dir, name, &found.handle, &mount_id, 0) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    size = sizeof(found.handle) + found.handle.handle_bytes;
+    w = calloc(1, sizeof(*w) - sizeof(w->handle) + size);
     if (!w)
         return -ENOMEM;
-    w->handle.handle_bytes = HANDLE_BYTES;
-    if (name_to_handle_at(dir, name, &w->handle, &mount_id, 0) < 0) {
-        int r = -errno;
-
-        free(w);
-        return r == -ENOENT ? 0 : r;
-    }
-    smaller = realloc(w, sizeof(*w) + w->handle.handle_bytes);
-    w = smaller ? smaller : w;
+    memcpy(&w->handle, &found, size); /* NOLINT(bugprone-not-null-terminated-result) */
     w->depth = depth;
     w->next = *list;
     *list = w;

@@ -201,7 +201,7 @@ try_dns(struct egress_world *w)
                             "--user=",
                             "--cache-size=0",
                             "--log-facility=/dev/null",
-                            "--listen-address=" DNS_ADDRESS,
+                            "--listen-address=" DNS_ADDRESS, /* NOLINT: one argument */
                             "--bind-interfaces"};
     size_t n = 11;
 

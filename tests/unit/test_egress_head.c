@@ -181,7 +181,7 @@ a_head_may_come_in_pieces_but_not_for_ever(void **state)
         assert_int_equal(egress_head_read(text, len, &h), EGRESS_HEAD_MORE);
     assert_int_equal(egress_head_read(text, sizeof(text) - 1, &h), EGRESS_HEAD_CONNECT);
     memset(large, 'x', sizeof(large));
-    memcpy(large, "GET http://example.org/", 23);
+    memcpy(large, "GET http://example.org/", 23); /* NOLINT: bytes, no string */
     assert_int_equal(egress_head_read(large, EGRESS_HEAD_MAX - 1, &h), EGRESS_HEAD_MORE);
     assert_int_equal(egress_head_read(large, EGRESS_HEAD_MAX, &h), EGRESS_HEAD_BAD);
     assert_string_equal(h.why, "a head that is too large");

@@ -184,7 +184,9 @@ odd_requests_are_bad_requests(void **state)
     static const char *const requests[] = {
         "GET http://allowed.test/ HTTP/1.1\r\nHost: elsewhere.test\r\n\r\n",
         "GET http://allowed.test/ HTTP/1.1\r\nHost: allowed.test\r\nHost: allowed.test\r\n\r\n",
-        "POST http://allowed.test/ HTTP/1.1\r\nHost: allowed.test\r\nContent-Length: 4\r\n"
+        "POST http://allowed.test/ HTTP/1.1\r\nHost: allowed.test\r\nContent-Length: 4\r\n" /* NOLINT:
+                                                                                               one
+                                                                                             */
         "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: allowed.test\r\n\r\n",
         "GET https://allowed.test/ HTTP/1.1\r\nHost: allowed.test\r\n\r\n",

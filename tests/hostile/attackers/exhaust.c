@@ -433,7 +433,7 @@ main(int argc, char **argv)
     else
         printf("%s: got %ld\n", what, n);
     fflush(stdout);
-    while (hold) { /* what others leave is taken too */
+    while (hold) { /* NOLINT(bugprone-infinite-loop): what others leave is taken too */
         usleep(20000);
         if (take(n) >= 0)
             n++;
