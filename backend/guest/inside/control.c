@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "backend/guest/inside/clock.h"
 #include "backend/guest/inside/home.h"
 #include "backend/guest/inside/keeper.h"
 #include "backend/guest/inside/spool.h"
@@ -21,15 +21,6 @@ static struct peer {
     int fd;
     int64_t until_ms; /* when to drop it */
 } peers[CONTROL_PEERS];
-
-static int64_t
-now_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 static void
 drop(struct peer *p)
@@ -65,7 +56,7 @@ control_watch(const struct guest *g, struct pollfd fds[CONTROL_WATCHES])
     fds[CONTROL_PEERS] = (struct pollfd){.fd = full ? -1 : g->control, .events = POLLIN};
     if (first == INT64_MAX)
         return -1;
-    left = first - now_ms();
+    left = first - clock_ms();
     return left > 0 ? (int)left : 0;
 }
 
@@ -140,7 +131,7 @@ welcome(struct guest *g)
     fd = accept4(g->control, NULL, NULL, SOCK_CLOEXEC); /* the listener does not block */
     if (fd < 0)
         return;
-    *p = (struct peer){.here = true, .fd = fd, .until_ms = now_ms() + SILENCE_MS};
+    *p = (struct peer){.here = true, .fd = fd, .until_ms = clock_ms() + SILENCE_MS};
     answer(g, p);
 }
 
@@ -152,7 +143,7 @@ control_serve(struct guest *g, const struct pollfd fds[CONTROL_WATCHES])
     for (i = 0; i < CONTROL_PEERS; i++) {
         if (fds[i].revents != 0)
             answer(g, &peers[i]);
-        if (peers[i].here && now_ms() >= peers[i].until_ms)
+        if (peers[i].here && clock_ms() >= peers[i].until_ms)
             drop(&peers[i]);
     }
     if (fds[CONTROL_PEERS].revents != 0)

@@ -12,9 +12,9 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "backend/guest/inside/clock.h"
 #include "backend/guest/inside/control.h"
 #include "backend/guest/inside/relay.h"
 #include "backend/guest/inside/supervise.h"
@@ -114,28 +114,19 @@ fork_supervisor(const struct guest *g)
     return true;
 }
 
-static int64_t
-now_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* Have a relay, if there is something to relay to. While there is none its clients wait in the
  * listener's backlog. Returns after how long to try again, in ms; -1: there is nothing to do. */
 static int
 keep_relay(const struct guest *g)
 {
-    int64_t left = keeper.relay_after_ms - now_ms();
+    int64_t left = keeper.relay_after_ms - clock_ms();
     pid_t pid;
 
     if (g->relay < 0 || keeper.relay != 0)
         return -1;
     if (left > 0)
         return (int)left;
-    keeper.relay_after_ms = now_ms() + RETRY_MS;
+    keeper.relay_after_ms = clock_ms() + RETRY_MS;
     pid = fork_quick();
     if (pid == 0) {
         control_leave();

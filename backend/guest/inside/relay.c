@@ -26,9 +26,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "backend/guest/inside/clock.h"
 #include "backend/guest/inside/confine.h"
 #include "backend/guest/protocol.h"
 
@@ -75,15 +75,6 @@ static struct {
 } relay;
 
 static char scratch[BUFFER_SIZE];
-
-static int64_t
-now_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 int
 relay_listen(void)
@@ -282,7 +273,7 @@ admit(int client)
 
     if (r == EAGAIN) {
         relay.waiting = client;
-        relay.pause_until_ms = now_ms() + PAUSE_MS;
+        relay.pause_until_ms = clock_ms() + PAUSE_MS;
         return;
     }
     if (r != 0) {
@@ -305,7 +296,7 @@ welcome(void)
     if (fd >= 0)
         admit(fd);
     else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-        relay.pause_until_ms = now_ms() + PAUSE_MS;
+        relay.pause_until_ms = clock_ms() + PAUSE_MS;
 }
 
 /* Drop what PID 1 had but this needs not. */
@@ -334,7 +325,7 @@ become_relay(int listener)
 static int
 look_at_pause(void)
 {
-    int64_t left = relay.pause_until_ms == 0 ? 0 : relay.pause_until_ms - now_ms();
+    int64_t left = relay.pause_until_ms == 0 ? 0 : relay.pause_until_ms - clock_ms();
     int client = relay.waiting;
 
     if (left > 0)
