@@ -1,0 +1,18 @@
+/* Running groups of tests, all or those that are named. */
+#ifndef TESTS_API_RUN_H
+#define TESTS_API_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct suite {
+    const char *name;
+    int (*run)(void);  /* returns the number of tests that failed */
+    bool by_name_only; /* for a server of a special kind (see Makefile): left out where none is
+                          named */
+};
+
+/* Run those of @suites that the arguments name; none names all. Returns main()'s exit status. */
+int suites_run(const struct suite *suites, size_t count, int argc, char **argv);
+
+#endif
