@@ -155,6 +155,23 @@ remaps_users(const json_t *root)
     return false;
 }
 
+/* An engine that remaps users keeps their files in a directory that is called after its root:
+ * /var/lib/docker/UID.GID. */
+static void
+fill_users(const json_t *root, struct docker_info *info)
+{
+    const char *name = strrchr(info->root_dir, '/');
+    unsigned uid, gid;
+    int end = 0;
+
+    info->remaps_users = remaps_users(root);
+    if (!info->remaps_users || !name || sscanf(name, "/%u.%u%n", &uid, &gid, &end) != 2 ||
+        name[end] != '\0')
+        return;
+    info->root_uid = uid;
+    info->root_gid = gid;
+}
+
 int
 docker_version(struct docker *d, struct docker_info *ret, struct error *err)
 {
@@ -194,7 +211,7 @@ docker_info(struct docker *d, struct docker_info *ret, struct error *err)
     fill_runtimes(root, &info);
     fill_gpu_runtime(root, &info);
     fill_runc(version, root, &info);
-    info.remaps_users = remaps_users(root);
+    fill_users(root, &info);
     copy_string(info.cgroup_version, sizeof(info.cgroup_version),
                 json_object_get(root, "CgroupVersion"));
     copy_string(info.kernel_version, sizeof(info.kernel_version),
