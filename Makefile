@@ -4,6 +4,8 @@ FLAVOUR   ?= release
 BUILD     := build/$(FLAVOUR)
 STATE_DIR ?= /var/lib/sandboxd
 PORT      ?= 8443
+DESTDIR   ?=
+PREFIX    ?= /usr/local
 WERROR    ?= -Werror
 
 CC       ?= gcc
@@ -54,7 +56,7 @@ Q    := $(if $(V),,@)
 show  = @echo "  $(1) $@"
 
 .DELETE_ON_ERROR:
-.PHONY: all help deps run up down test unit api hostile readme lint bench asan tsan threads tidy format clean
+.PHONY: all help deps run up down install test unit api hostile readme lint bench asan tsan threads tidy format clean
 
 all: $(BUILD)/sandboxd $(BUILD)/sandbox-guest ## Build the program and the guest
 
@@ -132,6 +134,23 @@ up: deps ## The same in the background; returns when the API answers
 
 down: ## End what `make up` started
 	@nginx/standalone/down $(STATE_DIR)
+
+# Where the system's own files of services are, whatever the prefix.
+UNIT_DIR     := /usr/lib/systemd/system
+SYSUSERS_DIR := /usr/lib/sysusers.d
+TMPFILES_DIR := /usr/lib/tmpfiles.d
+place = sed 's|@PREFIX@|$(PREFIX)|g' fcgi/systemd/$(1) >'$(DESTDIR)$(2)' && chmod 644 '$(DESTDIR)$(2)'
+
+install: all ## Install for systemd (DESTDIR=, PREFIX=)
+	install -D -m 755 $(BUILD)/sandboxd '$(DESTDIR)$(PREFIX)/sbin/sandboxd'
+	install -D -m 755 $(BUILD)/sandbox-guest '$(DESTDIR)$(PREFIX)/libexec/sandboxd/sandbox-guest'
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/sandboxd/yaml' yaml/*.yaml
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/sandboxd/nginx' nginx/*.conf
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/doc/sandboxd' README.md SECURITY.md
+	install -d '$(DESTDIR)$(UNIT_DIR)' '$(DESTDIR)$(SYSUSERS_DIR)' '$(DESTDIR)$(TMPFILES_DIR)'
+	$(call place,sandboxd.service.in,$(UNIT_DIR)/sandboxd.service)
+	$(call place,tmpfiles.conf.in,$(TMPFILES_DIR)/sandboxd.conf)
+	$(call place,sysusers.conf,$(SYSUSERS_DIR)/sandboxd.conf)
 
 test: ## Install what is missing, build, and run every test
 	@nginx/standalone/install --tests
