@@ -26,9 +26,9 @@ enum {
     ENGINE_NAME_SIZE = 32,
     ENGINE_TROUBLE_SIZE = 256,
     ENGINE_IMAGE_ID_SIZE = 80,
-    ENGINE_POSTURE_SIZE = 65, /* hex of a hash */
-    ENGINE_STATS_MAX = 512,   /* containers in one engine_stats() */
-    ENGINE_IMAGES_MAX = 32    /* images that the broker is asked for at one time */
+    ENGINE_POSTURE_SIZE = 65,
+    ENGINE_STATS_MAX = 512, /* containers in one engine_stats() */
+    ENGINE_IMAGES_MAX = 32  /* images that the broker is asked for at one time */
 };
 
 /* The engine as GET status shows it. Strings are "" where it does not say. */
@@ -110,7 +110,7 @@ int engine_adopt(struct engine *e, const struct engine_spec *spec, struct error 
 
 /*
  * A hash of all that this program gives its containers whatever their specs say: system calls,
- * capabilities, mounts, the guest's arguments. Errors: ERR_INTERNAL.
+ * capabilities, mounts, the guest's arguments; hex. Errors: ERR_INTERNAL.
  */
 int engine_posture(char ret[ENGINE_POSTURE_SIZE], struct error *err);
 

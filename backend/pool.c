@@ -61,22 +61,20 @@ pool_fingerprint(struct backend *b, const struct container *plan, char ret[FINGE
 {
     const struct limits *l = &plan->limits;
     unsigned char digest[(FINGERPRINT_SIZE - 1) / 2];
-    char image_id[ENGINE_IMAGE_ID_SIZE] = "", posture[ENGINE_POSTURE_SIZE];
+    char image_id[ENGINE_IMAGE_ID_SIZE] = "";
     char parts[PARTS_SIZE];
     struct stat guest;
     int r = engine_image_id(b->engine, plan->image, image_id, err);
 
-    if (r == 0)
-        r = engine_posture(posture, err);
     if (r < 0)
         return r;
     if (stat(b->context->guest_binary, &guest) < 0)
         return error_errno(err, errno, b->context->guest_binary);
-    snprintf(parts, sizeof(parts), "%s %s %s %s %d %.17g %lld %lld %lld %llu %lld.%09ld", posture,
-             plan->image, image_id, plan->runtime, (int)plan->network, l->cpu_cores,
-             (long long)l->memory_mb, (long long)l->disk_mb, (long long)l->max_processes,
-             (unsigned long long)guest.st_ino, (long long)guest.st_mtim.tv_sec,
-             guest.st_mtim.tv_nsec);
+    snprintf(parts, sizeof(parts), "%s %s %s %s %d %.17g %lld %lld %lld %llu %lld.%09ld",
+             b->context->posture, plan->image, image_id, plan->runtime, (int)plan->network,
+             l->cpu_cores, (long long)l->memory_mb, (long long)l->disk_mb,
+             (long long)l->max_processes, (unsigned long long)guest.st_ino,
+             (long long)guest.st_mtim.tv_sec, guest.st_mtim.tv_nsec);
     crypto_generichash(digest, sizeof(digest), (const unsigned char *)parts, strlen(parts), NULL,
                        0);
     sodium_bin2hex(ret, FINGERPRINT_SIZE, digest, sizeof(digest));
