@@ -44,7 +44,6 @@ struct engine_info {
     char full_network[8]; /* what containers of network Full get: "bridge"; "proxy" while the policy
                              blocks domains; "none" where the bridge cannot be had */
     char full_trouble[ENGINE_TROUBLE_SIZE]; /* why that is "none"; "" if it is not */
-    bool remaps_users;                      /* userns-remap: nothing can be run there */
     bool disk_enforced;                     /* the storage driver limits a container's disk */
 };
 

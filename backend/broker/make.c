@@ -11,6 +11,7 @@
 #include <sodium.h>
 
 #include "backend/broker/directory.h"
+#include "backend/broker/users.h"
 #include "backend/egress/egress.h"
 #include "backend/guest/protocol.h"
 #include "backend/runtimes.h"
@@ -53,6 +54,18 @@ static bool
 has_relay(const struct engine_spec *spec)
 {
     return spec->network == NETWORK_RESTRICTED || spec->network == NETWORK_FULL;
+}
+
+int
+broker_offer_guest(struct broker *b, struct docker *d, const char *id, struct error *err)
+{
+    struct users users;
+    int r = users_find(d, &users, err);
+
+    return r < 0
+               ? r
+               : guest_directory_make(b->state_fd, id, users.remapped ? users.root_uid : (uid_t)-1,
+                                      b->context->gid, err);
 }
 
 /* Make sure that the directory is there which a container with a relay has bound. */
@@ -103,7 +116,7 @@ fill_binds(const struct broker *b, const struct engine_spec *spec, struct parts 
 
 /* The guest and its arguments, see guest/inside/main.c. */
 static void
-fill_entrypoint(const struct engine_spec *spec, struct parts *p)
+fill_entrypoint(const struct users *users, const struct engine_spec *spec, struct parts *p)
 {
     const char *const words[] = {
         "/.sandbox/guest",
@@ -115,7 +128,7 @@ fill_entrypoint(const struct engine_spec *spec, struct parts *p)
         has_relay(spec) ? "/.sandbox/egress/" EGRESS_SOCKET : NULL,
     };
 
-    snprintf(p->uid, sizeof(p->uid), "%lld", (long long)spec->uid);
+    snprintf(p->uid, sizeof(p->uid), "%lld", (long long)users_inside(users, spec->uid));
     memcpy(p->entrypoint, words, sizeof(words));
 }
 
@@ -135,11 +148,6 @@ prepare(struct broker *b, struct docker *d, const struct engine_spec *spec,
 {
     int r = docker_info_recent(d, info, err);
 
-    if (r == 0 && info->remaps_users)
-        r = error_set(
-            err, ERR_CONFLICT,
-            "the engine remaps users (userns-remap), by which neither the guest's directory "
-            "nor a workspace would be its owner's inside; an admin has to turn that off");
     if (r == 0)
         r = check_runtime(d, info, spec->runtime, err);
     if (r == 0 && spec->network == NETWORK_FULL)
@@ -150,10 +158,11 @@ prepare(struct broker *b, struct docker *d, const struct engine_spec *spec,
 /* What the engine is told of a container, but for what it has to be asked first. Borrows all of
  * it; p->place is known. */
 static struct docker_create
-compose(const struct broker *b, const struct engine_spec *spec, struct parts *p, json_t *labels)
+compose(const struct broker *b, const struct users *users, const struct engine_spec *spec,
+        struct parts *p, json_t *labels)
 {
     fill_binds(b, spec, p);
-    fill_entrypoint(spec, p);
+    fill_entrypoint(users, spec, p);
     return (struct docker_create){
         .name = p->name,
         .image = spec->image,
@@ -179,14 +188,17 @@ broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
     struct parts p = {.place = {.network = ""}};
     json_auto_t *labels = labels_json(b, spec);
     struct docker_info info = {0};
+    struct users users;
     char ignored[DOCKER_ID_SIZE];
     struct docker_create create;
     int r = labels ? prepare(b, d, spec, &info, &p.place, err) : error_errno(err, ENOMEM, "labels");
 
+    if (r == 0)
+        r = users_find(d, &users, err);
     if (r < 0)
         return r;
     broker_name(b, spec->id, part, p.name);
-    create = compose(b, spec, &p, labels);
+    create = compose(b, &users, spec, &p, labels);
     create.image = image;
     create.gpu_runtime = info.gpu_runtime;
     create.disk_mb = info.storage_opt_size ? spec->limits.disk_mb : 0;
@@ -221,10 +233,11 @@ engine_posture(char ret[ENGINE_POSTURE_SIZE], struct error *err)
         .limits = {.cpu_cores = 1, .memory_mb = 1024, .disk_mb = 1, .max_processes = 1},
         .gpu_mask = 1,
     };
+    static const struct users users = {0};
     const struct broker b = {.context = &nowhere};
     struct parts p = {.place = {.network = "network", .dns = {"dns"}, .resolv_conf = "file"}};
     json_auto_t *labels = labels_json(&b, &spec);
-    struct docker_create create = compose(&b, &spec, &p, labels);
+    struct docker_create create = compose(&b, &users, &spec, &p, labels);
     unsigned char digest[(ENGINE_POSTURE_SIZE - 1) / 2];
     crypto_generichash_state hash;
 
