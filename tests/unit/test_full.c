@@ -130,6 +130,7 @@ in_a_process_of_its_own(void (*test)(const struct surroundings *), const struct 
     pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        setenv("CMOCKA_TEST_ABORT", "1", 1); /* what fails here ends here */
         alarm(CHILD_SECONDS);
         /* What /sys shows of the network is that of whoever mounted it. */
         if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 ||
