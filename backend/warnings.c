@@ -6,6 +6,7 @@
 #include <sys/utsname.h>
 
 #include "backend/cleanup.h"
+#include "backend/egress/resolvers.h"
 #include "backend/floors.h"
 #include "backend/runtimes.h"
 #include "backend/store/store.h"
@@ -74,11 +75,45 @@ warnings_of_versions(const struct engine_info *engine)
     return list && floors_check(&versions, list) == 0 ? TAKE(list) : NULL;
 }
 
+/* Whether a tier has network Full. */
+static bool
+has_full(const struct settings *s)
+{
+    const struct tier *tiers = s->tiers.items;
+
+    for (size_t i = 0; i < s->tiers.count; i++)
+        if (tiers[i].network == NETWORK_FULL)
+            return true;
+    return false;
+}
+
+json_t *
+warnings_of_networks(const struct settings *s, const struct engine_info *engine)
+{
+    const struct resolvers resolvers = resolvers_find(&s->egress.nameservers, RESOLVERS_FILE);
+    json_auto_t *list = json_array();
+    int r = 0;
+
+    if (engine && engine->full_trouble[0] && has_full(s))
+        r = json_array_append_new(list, json_sprintf("containers of network Full get no network: "
+                                                     "%s",
+                                                     engine->full_trouble));
+    if (r == 0 && resolvers.count == 0)
+        r = json_array_append_new(
+            list, json_string("neither egress.nameservers in sandbox.yaml nor " RESOLVERS_FILE
+                              " names a nameserver; containers reach names only if one "
+                              "listens on this machine, at 127.0.0.1"));
+    return r < 0 ? NULL : TAKE(list);
+}
+
 json_t *
 warnings_json(const struct settings *s, const struct engine_info *engine)
 {
     json_auto_t *list = warnings_of_versions(engine);
+    json_auto_t *networks = warnings_of_networks(s, engine);
     json_auto_t *runtimes = engine ? warnings_of_refusals(s, engine) : json_array();
 
-    return list && runtimes && json_array_extend(list, runtimes) == 0 ? TAKE(list) : NULL;
+    return json_array_extend(list, networks) == 0 && json_array_extend(list, runtimes) == 0
+               ? TAKE(list)
+               : NULL;
 }

@@ -61,7 +61,7 @@ broker_info(const struct broker *b, struct docker *d, struct engine_info *ret, s
     };
     if (b)
         snprintf(ret->full_network, sizeof(ret->full_network), "%s",
-                 full_state_names[full_state(b->full)]);
+                 full_state_names[full_state(b->full, ret->full_trouble)]);
     snprintf(ret->version, sizeof(ret->version), "%s", info.version);
     snprintf(ret->storage_driver, sizeof(ret->storage_driver), "%s", info.storage_driver);
     snprintf(ret->cgroup_version, sizeof(ret->cgroup_version), "%s", info.cgroup_version);

@@ -7,8 +7,8 @@
  * four capabilities for that. There is no network but the one asked for, no swap, no log of the
  * engine (output goes through the guest) and no restart by the engine (the broker decides).
  * MaskedPaths and ReadonlyPaths are left out of the body: the engine's defaults are the strict
- * ones. An image's VOLUMEs cannot be refused here; docker_container_remove() deletes what the engine
- * makes of them.
+ * ones. An image's VOLUMEs cannot be refused here; docker_container_remove() deletes what the
+ * engine makes of them.
  */
 #include "backend/docker/call.h"
 #include "backend/docker/seccomp.h"
@@ -296,6 +296,14 @@ send_body(struct docker *d, const char *path, const json_t *body, char ret_id[DO
         return docker_unexpected("ContainerCreate", err);
     snprintf(ret_id, DOCKER_ID_SIZE, "%s", json_string_value(id));
     return 0;
+}
+
+char *
+docker_create_text(const struct docker_create *spec)
+{
+    json_auto_t *body = body_json(spec);
+
+    return body ? json_dumps(body, JSON_COMPACT) : NULL;
 }
 
 int

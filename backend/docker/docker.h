@@ -116,6 +116,10 @@ int docker_info_recent(struct docker *d, struct docker_info *ret, struct error *
 int docker_container_create(struct docker *d, const struct docker_create *spec,
                             char ret_id[DOCKER_ID_SIZE], struct error *err);
 
+/* The body of that call, as JSON text: all that a container of @spec is made by. The caller frees
+ * it; NULL where memory is short. */
+char *docker_create_text(const struct docker_create *spec);
+
 /* ContainerStart (60 s). Already running is fine. */
 int docker_container_start(struct docker *d, const char *id, struct error *err);
 

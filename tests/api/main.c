@@ -52,6 +52,7 @@ static const struct suite suites[] = {
     {.name = "userns", .run = suite_userns, .by_name_only = true},
     {.name = "runtimes", .run = suite_runtimes},
     {.name = "gvisor", .run = suite_gvisor},
+    {.name = "machine", .run = suite_machine},
     {.name = "processes", .run = suite_processes},
     {.name = "snapshot-crashes", .run = suite_snapshot_crashes},
     {.name = "engine", .run = suite_engine},

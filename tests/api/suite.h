@@ -24,6 +24,7 @@ int suite_background(void);
 int suite_kill(void);
 int suite_full(void);
 int suite_full_changes(void);
+int suite_machine(void);
 int suite_contract(void);
 int suite_contract_bodies(void);
 int suite_contract_parameters(void);
