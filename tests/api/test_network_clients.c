@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "backend/cleanup.h"
+#include "tests/api/host.h"
 #include "tests/api/net.h"
 #include "tests/api/steps.h"
 #include "tests/api/suite.h"
@@ -71,13 +72,65 @@ wget_reaches_what_is_allowed(void **state)
 }
 
 static void
-git_clones(void **state)
+git_clones_what_is_plain_files(void **state)
 {
     (void)state;
     assert_says(
         "cd && git clone -q https://git.allowed.example/repository.git && cat repository/hello", 0,
         "hello from git\n");
     assert_says("cd && git clone -q https://other.example/repository.git refused", 128, "403");
+}
+
+/* Git's own server has the smart protocol: only that one knows a depth, or takes a push. */
+static void
+git_clones_from_gits_own_server(void **state)
+{
+    (void)state;
+    assert_says("cd && git clone -q --depth 1 https://git.allowed.example/git/repository.git smart"
+                " && cat smart/hello",
+                0, "hello from git\n");
+    assert_says("cd && git clone -q --depth 1 https://git.allowed.example/repository.git none", 128,
+                "dumb http transport does not support shallow");
+    assert_says("cd && git clone -q https://other.example/git/repository.git refused", 128, "403");
+}
+
+#define GIT_COMMIT "git -c user.name=a -c user.email=a@allowed.example commit -q -m change"
+
+/* More than git sends in one piece: without TLS the proxy has a chunked body to pass on. */
+static void
+git_pushes_and_fetches(void **state)
+{
+    static const char *const schemes[] = {"https", "http"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+        char command[1024];
+
+        snprintf(command, sizeof(command),
+                 "cd && rm -rf one two && url=%s://git.allowed.example/git/shared.git &&"
+                 " git clone -q $url one && git clone -q $url two && cd one &&"
+                 " head -c 3000000 /dev/urandom >%s && git add . && " GIT_COMMIT
+                 " && git push -q origin HEAD:main && cd ../two && git fetch -q &&"
+                 " git merge -q --ff-only origin/main && cmp %s ../one/%s && echo the same",
+                 schemes[i], schemes[i], schemes[i], schemes[i]);
+        assert_says(command, 0, "the same\n");
+    }
+}
+
+static void
+a_push_that_gits_server_refuses_is_refused(void **state)
+{
+    (void)state;
+    assert_says("cd && rm -rf mine && git clone -q https://git.allowed.example/git/repository.git"
+                " mine && cd mine && echo changed >hello && git add . && " GIT_COMMIT
+                " && git push -q origin HEAD:main",
+                128, "The requested URL returned error: 403");
+    assert_int_equal(host_shell("grep -q 'repository.git/info/refs?service=git-receive-pack"
+                                " HTTP/1.1\" 403' \"$SANDBOX_STATE/web/access.log\""),
+                     0); /* not the proxy's refusal */
+    assert_says("cd && rm -rf after && git clone -q"
+                " https://git.allowed.example/git/repository.git after && cat after/hello",
+                0, "hello from git\n");
 }
 
 static void
@@ -225,7 +278,10 @@ suite_network_clients(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(curl_reaches_what_is_allowed),
         cmocka_unit_test(wget_reaches_what_is_allowed),
-        cmocka_unit_test(git_clones),
+        cmocka_unit_test(git_clones_what_is_plain_files),
+        cmocka_unit_test(git_clones_from_gits_own_server),
+        cmocka_unit_test(git_pushes_and_fetches),
+        cmocka_unit_test(a_push_that_gits_server_refuses_is_refused),
         cmocka_unit_test(pip_installs),
         cmocka_unit_test(npm_installs),
         cmocka_unit_test(a_tunnel_carries_only_the_host_that_it_is_for),
