@@ -60,6 +60,8 @@ curl_reaches_what_is_allowed(void **state)
     assert_says("curl -sS https://private.example/hello", 56, "response 403");
     assert_says("curl -sS http://other.example/hello", 0,
                 "network_policy.allowed_domains does not name it");
+    assert_says("curl -sSv https://other.example/hello", 56,
+                "HTTP/1.1 403 Forbidden: network_policy.allowed_domains does not name it");
 }
 
 static void
@@ -69,6 +71,38 @@ wget_reaches_what_is_allowed(void **state)
     assert_says("wget -nv -O - https://allowed.example/hello", 0, NET_HELLO);
     assert_says("wget -nv -t 1 -O - https://other.example/hello", 4, "Forbidden");
     assert_says("wget -nv -t 1 -O - http://bad.allowed.example/hello", 8, "403");
+}
+
+/* Have busybox's wget of the image `base` fail, say @expected, and print nothing. */
+static void
+assert_busybox_fails(const char *command, const char *expected)
+{
+    struct reply r = net_run(ALICE, "clients", "Standard", command);
+
+    if (int_at(&r, "exit_code") == 0 || strcmp(text_at(&r, "stdout"), "") != 0 ||
+        !strstr(text_at(&r, "stderr"), expected))
+        fail_msg("%s: %s", command, r.body);
+    reply_done(&r);
+}
+
+/* It asks an http_proxy for https:// as for http://, and the proxy would have to end its TLS. */
+static void
+wget_of_busybox_gets_no_https_and_is_told_why(void **state)
+{
+#define WITHOUT "env -u http_proxy -u HTTP_PROXY wget -O - "
+    static const char told[] = "HTTP/1.1 400 bad request: https:// in the target: use CONNECT";
+    char command[128];
+
+    (void)state;
+    net_prints("clients", NET_FETCH, NET_HELLO);
+    assert_busybox_fails("wget -O - https://allowed.example/hello", told);
+    assert_busybox_fails("wget -O - https://other.example/hello", told);
+    assert_busybox_fails("https_proxy= wget -O - https://allowed.example/hello", told);
+    snprintf(command, sizeof(command), WITHOUT "https://%s.80/hello", net_prefix());
+    assert_busybox_fails(command, "Connection refused");
+    assert_busybox_fails("wget -Y off -O - https://192.0.2.1/", "Network is unreachable");
+    assert_busybox_fails(WITHOUT "https://192.0.2.1/", "Network is unreachable");
+#undef WITHOUT
 }
 
 static void
@@ -252,7 +286,7 @@ static void
 what_clients_did_is_in_the_audit_log(void **state)
 {
     struct reply r = fetch(ALICE, "/audit?kind=network&agent_id=clients&limit=500");
-    bool allowed = false, refused = false;
+    bool allowed = false, refused = false, told = false;
     const json_t *e;
     size_t i;
 
@@ -266,8 +300,10 @@ what_clients_did_is_in_the_audit_log(void **state)
                               json_is_true(json_object_get(e, "allowed")));
         refused = refused || (tls && strcmp(host, "other.example") == 0 &&
                               json_is_false(json_object_get(e, "allowed")));
+        told = told || (tls && strcmp(host, "allowed.example") == 0 &&
+                        strstr(json_string_value(json_object_get(e, "rule")), "use CONNECT"));
     }
-    if (!allowed || !refused)
+    if (!allowed || !refused || !told)
         fail_msg("%s", r.body);
     reply_done(&r);
 }
@@ -278,6 +314,7 @@ suite_network_clients(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(curl_reaches_what_is_allowed),
         cmocka_unit_test(wget_reaches_what_is_allowed),
+        cmocka_unit_test(wget_of_busybox_gets_no_https_and_is_told_why),
         cmocka_unit_test(git_clones_what_is_plain_files),
         cmocka_unit_test(git_clones_from_gits_own_server),
         cmocka_unit_test(git_pushes_and_fetches),
