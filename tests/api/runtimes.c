@@ -48,16 +48,64 @@ engine_settings(const char *daemon_json, const char *runtime, int listed)
 }
 
 void
+runtime_of_tier(const char *tier, const char *runtime)
+{
+    char member[32], expected[64];
+    struct reply r = fetch(ALICE, "/tiers");
+    size_t place = 0;
+
+    while (
+        strcmp(json_string_value(json_object_get(json_array_get(at(&r, "tiers"), place), "name")),
+               tier) != 0)
+        place++;
+    reply_done(&r);
+    assert_int_equal(host_shell("sed -i '/^  %s:/,/runtime:/s/runtime: .*/runtime: %s/'"
+                                " \"$SANDBOX_STATE/yaml/tiers.yaml\"",
+                                tier, runtime),
+                     0);
+    snprintf(member, sizeof(member), "tiers.%zu.runtime", place);
+    snprintf(expected, sizeof(expected), "\"%s\"", runtime);
+    reload_until("/tiers", member, expected);
+}
+
+void
 tier_runtime(const char *runtime)
 {
-    char expected[64];
+    runtime_of_tier("Sandbox", runtime);
+}
 
-    assert_int_equal(host_shell("sed -i '/^  Sandbox:/,/runtime:/s/runtime: .*/runtime: %s/'"
-                                " \"$SANDBOX_STATE/yaml/tiers.yaml\"",
-                                runtime),
-                     0);
-    snprintf(expected, sizeof(expected), "\"%s\"", runtime);
-    reload_until("/tiers", "tiers.0.runtime", expected);
+bool
+status_warns_of(const char *text)
+{
+    struct reply r = fetch(VIEWER, "/status");
+    json_t *sentence;
+    bool found = false;
+    size_t i;
+
+    json_array_foreach(at(&r, "warnings"), i, sentence)
+    {
+        found = found || strstr(json_string_value(sentence), text);
+    }
+    reply_done(&r);
+    return found;
+}
+
+int
+run_check(const char *host)
+{
+    return host_shell("\"${SANDBOXD:-build/release/sandboxd}\" check \"$SANDBOX_STATE/yaml\""
+                      " --docker \"unix://$SANDBOX_STATE/%s\" >\"$SANDBOX_STATE/log/check\" 2>&1",
+                      host);
+}
+
+void
+assert_check_says(const char *text)
+{
+    _cleanup_(freep) char *said = state_file("log/check");
+
+    assert_non_null(said);
+    if (!strstr(said, text))
+        fail_msg("not '%s' in: %s", text, said);
 }
 
 int

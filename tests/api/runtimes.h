@@ -2,13 +2,27 @@
 #ifndef TESTS_API_RUNTIMES_H
 #define TESTS_API_RUNTIMES_H
 
+#include <stdbool.h>
+
 /* Give the engine the settings @daemon_json (it keeps its runtimes unless that has some), and wait
  * until GET status lists @runtime, or no longer does so. */
 void engine_settings(const char *daemon_json, const char *runtime, int listed);
 
-/* Have the tier Sandbox, which is the first, run under @runtime, and wait until every process knows
- * it. */
+/* Have the tier @tier run under @runtime, and wait until every process knows it. */
+void runtime_of_tier(const char *tier, const char *runtime);
+
+/* The same of the tier Sandbox. */
 void tier_runtime(const char *runtime);
+
+/* Whether one of GET status's warnings holds @text. */
+bool status_warns_of(const char *text);
+
+/* `sandboxd check` of the server's files with the engine at @host below the state directory: its
+ * exit status; what it says, on stderr too, is in log/check afterwards. */
+int run_check(const char *host);
+
+/* Fail the test unless that holds @text. */
+void assert_check_says(const char *text);
 
 /* A cmocka teardown: remove all containers; the tier runs under runc again. Returns 0. */
 int runtimes_restore(void **state);

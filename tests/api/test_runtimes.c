@@ -13,43 +13,6 @@
 #include "tests/api/steps.h"
 #include "tests/api/suite.h"
 
-/* Whether one of GET status's warnings holds @text. */
-static bool
-status_warns_of(const char *text)
-{
-    struct reply r = fetch(VIEWER, "/status");
-    json_t *sentence;
-    bool found = false;
-    size_t i;
-
-    json_array_foreach(at(&r, "warnings"), i, sentence)
-    {
-        found = found || strstr(json_string_value(sentence), text);
-    }
-    reply_done(&r);
-    return found;
-}
-
-/* `sandboxd check` of the server's files with the engine at @host below the state directory: its
- * exit status; what it says, on stderr too, is in log/check afterwards. */
-static int
-check(const char *host)
-{
-    return host_shell("\"${SANDBOXD:-build/release/sandboxd}\" check \"$SANDBOX_STATE/yaml\""
-                      " --docker \"unix://$SANDBOX_STATE/%s\" >\"$SANDBOX_STATE/log/check\" 2>&1",
-                      host);
-}
-
-static void
-assert_check_says(const char *text)
-{
-    _cleanup_(freep) char *said = state_file("log/check");
-
-    assert_non_null(said);
-    if (!strstr(said, text))
-        fail_msg("not '%s' in: %s", text, said);
-}
-
 static size_t
 count_in_engine(void)
 {
@@ -86,12 +49,12 @@ static void
 a_runtime_that_is_missing_is_refused_by_check(void **state)
 {
     (void)state;
-    assert_int_equal(check("docker/docker.sock"), 0);
+    assert_int_equal(run_check("docker/docker.sock"), 0);
     assert_check_says("engine: ");
     tier_runtime("nosuch");
-    assert_int_equal(check("docker/docker.sock"), 1);
+    assert_int_equal(run_check("docker/docker.sock"), 1);
     assert_check_says("the tier 'Sandbox' in tiers.yaml names the runtime 'nosuch'");
-    assert_int_equal(check("no-such-socket"), 0);
+    assert_int_equal(run_check("no-such-socket"), 0);
     assert_check_says("warning: unix://");
     assert_check_says("tiers' runtimes are not checked");
 }
@@ -146,7 +109,7 @@ status_and_check_warn_of_versions_with_known_faults(void **state)
 
     (void)state;
     assert_int_equal(floors_check(&versions, expected), 0);
-    assert_int_equal(check("docker/docker.sock"), 0);
+    assert_int_equal(run_check("docker/docker.sock"), 0);
     json_array_foreach(expected, i, sentence)
     {
         assert_true(status_warns_of(json_string_value(sentence)));
