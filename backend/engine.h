@@ -31,6 +31,13 @@ enum {
     ENGINE_IMAGES_MAX = 32  /* images that the broker is asked for at one time */
 };
 
+/* What a runtime of gVisor's is kept from by the arguments that the engine gives it, as bits. */
+enum engine_lacks {
+    ENGINE_LACKS_CREATE = 1, /* the guest's socket: nothing runs there */
+    ENGINE_LACKS_OPEN = 2,   /* the egress proxy's socket */
+    ENGINE_LACKS_NETWORK = 4 /* interfaces other than the loopback */
+};
+
 /* The engine as GET status shows it. Strings are "" where it does not say. */
 struct engine_info {
     char version[64];
@@ -40,6 +47,7 @@ struct engine_info {
     char runc_build[64];                                  /* what that was built from */
     char kernel[64];                                      /* of the engine's host */
     char runtimes[ENGINE_RUNTIMES_MAX][ENGINE_NAME_SIZE]; /* "" beyond the last */
+    unsigned runtime_lacks[ENGINE_RUNTIMES_MAX];          /* enum engine_lacks, of each */
     char gpu_runtime[8];  /* how it gives out GPUs: "nvidia" or "cdi"; "" if it cannot */
     char full_network[8]; /* what containers of network Full get: "bridge"; "proxy" while the policy
                              blocks domains; "none" where the bridge cannot be had */

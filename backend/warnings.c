@@ -57,6 +57,53 @@ warnings_of_refusals(const struct settings *s, const struct engine_info *engine)
     return r < 0 ? NULL : TAKE(list);
 }
 
+/* What the runtime of a tier with network @network is kept from there; NULL: nothing that matters.
+ */
+static const char *
+find_lack(unsigned lacks, enum network network)
+{
+    if (lacks & ENGINE_LACKS_CREATE)
+        return "is gVisor's without --host-uds=all among its runtimeArgs, so nothing runs there";
+    if (network == NETWORK_RESTRICTED && lacks & ENGINE_LACKS_OPEN)
+        return "is gVisor's without --host-uds=all among its runtimeArgs, so nothing is reached "
+               "there";
+    if (network == NETWORK_FULL && lacks & ENGINE_LACKS_NETWORK)
+        return "is gVisor's with --network=none among its runtimeArgs, so nothing is reached there";
+    if (network == NETWORK_FULL && lacks & ENGINE_LACKS_OPEN)
+        return "is gVisor's without --host-uds=all among its runtimeArgs, so nothing is reached "
+               "there while domains are blocked";
+    return NULL;
+}
+
+static unsigned
+lacks_of(const struct engine_info *engine, const char *runtime)
+{
+    for (size_t i = 0; i < ENGINE_RUNTIMES_MAX; i++)
+        if (strcmp(engine->runtimes[i], runtime) == 0)
+            return engine->runtime_lacks[i];
+    return 0;
+}
+
+json_t *
+warnings_of_arguments(const struct settings *s, const struct engine_info *engine)
+{
+    const struct tier *tiers = s->tiers.items;
+    json_auto_t *list = json_array();
+    int r = list ? 0 : -1;
+
+    for (size_t i = 0; r == 0 && i < s->tiers.count; i++) {
+        const char *lack =
+            find_lack(lacks_of(engine, tiers[i].runtime), (enum network)tiers[i].network);
+
+        if (lack)
+            r = json_array_append_new(
+                list, json_sprintf("the runtime '%s' of the tier '%s', whose network is %s, %s",
+                                   tiers[i].runtime, tiers[i].name,
+                                   network_names[tiers[i].network - 1], lack));
+    }
+    return r < 0 ? NULL : TAKE(list);
+}
+
 json_t *
 warnings_of_versions(const struct engine_info *engine)
 {
@@ -112,8 +159,10 @@ warnings_json(const struct settings *s, const struct engine_info *engine)
     json_auto_t *list = warnings_of_versions(engine);
     json_auto_t *networks = warnings_of_networks(s, engine);
     json_auto_t *runtimes = engine ? warnings_of_refusals(s, engine) : json_array();
+    json_auto_t *arguments = engine ? warnings_of_arguments(s, engine) : json_array();
 
-    return json_array_extend(list, networks) == 0 && json_array_extend(list, runtimes) == 0
+    return list && networks && runtimes && arguments && json_array_extend(list, networks) == 0 &&
+                   json_array_extend(list, runtimes) == 0 && json_array_extend(list, arguments) == 0
                ? TAKE(list)
                : NULL;
 }

@@ -60,8 +60,9 @@ check_machine(const struct settings *s, const char *docker_host)
     bool answers = checkup_engine(docker_host, &engine, &err) == 0;
     json_auto_t *warnings = find_warnings(s, answers ? &engine : NULL);
     json_auto_t *refusals = answers ? warnings_of_refusals(s, &engine) : json_array();
+    json_auto_t *arguments = answers ? warnings_of_arguments(s, &engine) : json_array();
 
-    if (!warnings || !refusals) {
+    if (!warnings || !refusals || !arguments) {
         fputs("sandboxd: out of memory\n", stderr);
         return 1;
     }
@@ -70,6 +71,7 @@ check_machine(const struct settings *s, const char *docker_host)
     else
         printf("warning: %s: %s; tiers' runtimes are not checked\n", docker_host, err.msg);
     print_each(stdout, "warning: ", warnings);
+    print_each(stdout, "warning: ", arguments);
     print_each(stderr, "", refusals);
     return json_array_size(refusals) > 0 ? 1 : 0;
 }

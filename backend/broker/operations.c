@@ -69,8 +69,13 @@ broker_info(const struct broker *b, struct docker *d, struct engine_info *ret, s
     snprintf(ret->runc_build, sizeof(ret->runc_build), "%s", info.runc_build);
     snprintf(ret->kernel, sizeof(ret->kernel), "%s", info.kernel_version);
     snprintf(ret->gpu_runtime, sizeof(ret->gpu_runtime), "%s", info.gpu_runtime);
-    for (size_t i = 0; i < ENGINE_RUNTIMES_MAX; i++)
+    for (size_t i = 0; i < ENGINE_RUNTIMES_MAX; i++) {
         snprintf(ret->runtimes[i], sizeof(ret->runtimes[i]), "%s", info.runtimes[i]);
+        ret->runtime_lacks[i] =
+            (info.runtime_lacks[i] & DOCKER_LACKS_CREATE ? ENGINE_LACKS_CREATE : 0U) |
+            (info.runtime_lacks[i] & DOCKER_LACKS_OPEN ? ENGINE_LACKS_OPEN : 0U) |
+            (info.runtime_lacks[i] & DOCKER_LACKS_NETWORK ? ENGINE_LACKS_NETWORK : 0U);
+    }
     return 0;
 }
 

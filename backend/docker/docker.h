@@ -28,6 +28,13 @@ enum { DOCKER_ID_SIZE = 65, DOCKER_IMAGE_ID_SIZE = 80 };
 
 struct docker;
 
+/* What a runtime is kept from by its arguments, as bits. */
+enum docker_lacks {
+    DOCKER_LACKS_CREATE = 1, /* making unix sockets on the host, such as the guest's */
+    DOCKER_LACKS_OPEN = 2,   /* connecting to those of the host, such as the egress proxy's */
+    DOCKER_LACKS_NETWORK = 4 /* interfaces other than the loopback */
+};
+
 /* What GET /version and GET /info say. Strings are "" where the engine does not say. */
 struct docker_info {
     char version[64];
@@ -37,6 +44,7 @@ struct docker_info {
     char backing_filesystem[32]; /* under overlay2: "extfs", "xfs", ... */
     char cgroup_version[4];      /* "1" or "2" */
     char runtimes[8][32];        /* names, "" beyond the last */
+    unsigned runtime_lacks[8];   /* enum docker_lacks, of each: gVisor's alone say so */
     char runc_version[64];
     char runc_build[64];     /* what it was built from: a package's version, or a commit */
     char kernel_version[64]; /* of the engine's host */

@@ -53,6 +53,7 @@ static const struct suite suites[] = {
     {.name = "runtimes", .run = suite_runtimes},
     {.name = "gvisor", .run = suite_gvisor},
     {.name = "machine", .run = suite_machine},
+    {.name = "gvisor-network", .run = suite_gvisor_network},
     {.name = "processes", .run = suite_processes},
     {.name = "snapshot-crashes", .run = suite_snapshot_crashes},
     {.name = "engine", .run = suite_engine},

@@ -42,6 +42,7 @@ int suite_posture(void);
 int suite_userns(void);
 int suite_runtimes(void);
 int suite_gvisor(void);
+int suite_gvisor_network(void);
 int suite_engine(void);
 int suite_cleanup(void);
 int suite_gpu(void);
