@@ -3,7 +3,8 @@
  *
  * An image's VOLUMEs cannot be refused in ContainerCreate. What the engine makes of one is a fresh,
  * nameless directory of its own, filled from the image: as much the container's as its layer, and
- * removed with it. A volume of a name would be one that others have, too.
+ * removed with it. Like the layer it is not nosuid, which commands, who have no new privileges, gain
+ * nothing by. A volume of a name would be one that others have, too.
  */
 #include "backend/docker/posture.h"
 

@@ -210,6 +210,7 @@ one_of_the_pool_is_its_owner_s_all_the_same(void **state)
     make_wishes("pooled");
     assert_int_equal(warm_figure("claimed"), 1);
     volume = assert_overridden("");
+    assert_non_null(volume);
 }
 
 static void
