@@ -132,13 +132,13 @@ fill_entrypoint(const struct users *users, const struct engine_spec *spec, struc
     memcpy(p->entrypoint, words, sizeof(words));
 }
 
+/* Also those that say nothing are named: the image's would stand in their place. */
 static json_t *
 labels_json(const struct broker *b, const struct engine_spec *spec)
 {
-    return json_pack("{s:s, s:s, s:s*, s:s*}", BROKER_LABEL_INSTANCE, b->context->instance,
-                     BROKER_LABEL_ID, spec->id, BROKER_LABEL_OWNER,
-                     spec->owner[0] ? spec->owner : NULL, BROKER_LABEL_EGRESS,
-                     has_relay(spec) ? "1" : NULL);
+    return json_pack("{s:s, s:s, s:s, s:s}", BROKER_LABEL_INSTANCE, b->context->instance,
+                     BROKER_LABEL_ID, spec->id, BROKER_LABEL_OWNER, spec->owner,
+                     BROKER_LABEL_EGRESS, has_relay(spec) ? "1" : "");
 }
 
 /* Find out what the engine can do for @spec, and where its network is. */

@@ -117,9 +117,10 @@ int docker_info(struct docker *d, struct docker_info *ret, struct error *err);
 int docker_info_recent(struct docker *d, struct docker_info *ret, struct error *err);
 
 /*
- * ContainerCreate (60 s) with the posture that every container of ours has: read create.c. On
- * success
- * @ret_id holds the engine's id. ERR_CONFLICT: the name is taken. ERR_NOT_FOUND: no such image.
+ * ContainerCreate (60 s) with the posture that every container of ours has: read create.c. The
+ * engine is asked at once (ContainerInspect, 10 s) what it made; a container that is not as asked
+ * is removed, and that is an ERR_DOCKER whose sentence names the field. On success @ret_id holds
+ * the engine's id. ERR_CONFLICT: the name is taken. ERR_NOT_FOUND: no such image.
  */
 int docker_container_create(struct docker *d, const struct docker_create *spec,
                             char ret_id[DOCKER_ID_SIZE], struct error *err);
