@@ -5,6 +5,8 @@ BUILD     := build/$(FLAVOUR)
 STATE_DIR ?= /var/lib/sandboxd
 PORT      ?= 8443
 WERROR    ?= -Werror
+# How many compilers and test programs `make test` runs at once; most of the tests wait a lot.
+JOBS      ?= $(shell expr $$(nproc) + 1)
 
 CC       ?= gcc
 MUSL_CC  ?= musl-gcc
@@ -45,7 +47,15 @@ API_BASE_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/api/main.c tests/
 HOSTILE_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/hostile/*.c))
 API_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/api/*.c))
 BENCH_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/*.c))
-THREADED  := $(addprefix $(BUILD)/tests/test_,pool fastcgi worker settings store shared turns)
+UNIT_NAMES := $(notdir $(UNIT))
+THREADED  := $(addprefix test_,pool fastcgi worker settings store shared turns)
+# Parts of the tests, each with a server of its own, so that they can run side by side. They take
+# about as long as each other; what is in no other part is in the last one, *-rest.
+API_NETWORK := network network-upkeep network-clients full full-changes tools posture runtimes gvisor
+API_JOBS    := templates builds pulls idempotency resume stream output background kill cleanup
+API_PARTS   := api-network api-jobs api-rest
+HOSTILE_LIMITS := limits-tiers disk
+HOSTILE_PARTS  := hostile-limits hostile-rest hostile-btrfs
 TIDY_FILES = $(filter %.c,$(C_FILES))
 C_FILES   := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 
@@ -54,7 +64,8 @@ Q    := $(if $(V),,@)
 show  = @echo "  $(1) $@"
 
 .DELETE_ON_ERROR:
-.PHONY: all help deps run up down test unit api hostile readme lint bench asan tsan threads tidy format clean
+.PHONY: all help deps run up down test unit api hostile readme lint bench asan tsan tidy format clean
+.PHONY: $(UNIT_NAMES) $(API_PARTS) api-groups $(HOSTILE_PARTS) hostile-groups
 
 all: $(BUILD)/sandboxd $(BUILD)/sandbox-guest ## Build the program and the guest
 
@@ -133,29 +144,45 @@ up: deps ## The same in the background; returns when the API answers
 down: ## End what `make up` started
 	@nginx/standalone/down $(STATE_DIR)
 
-test: ## Install what is missing, build, and run every test
-	@nginx/standalone/install --tests
-	@$(MAKE) --no-print-directory unit
-	@$(MAKE) --no-print-directory api
-	@$(MAKE) --no-print-directory hostile
-	@$(MAKE) --no-print-directory readme
-	@$(MAKE) --no-print-directory lint
+# Jobs side by side; what one of them prints is shown when it ends, whole.
+SIDE_BY_SIDE = @$(MAKE) --no-print-directory -j$(JOBS) --output-sync=target
 
-unit: all $(UNIT) ## Run the unit tests
-	@for t in $(UNIT); do \
-	    GUEST_BINARY=$(BUILD)/sandbox-guest "$$t" || { echo "failed: $$t"; exit 1; }; \
-	done
+test: ## Install what is missing, build, and run every test (JOBS= at once)
+	@nginx/standalone/install --tests
+	$(SIDE_BY_SIDE) unit api hostile readme lint
+
+unit: $(UNIT_NAMES) ## Run the unit tests (or one: make test_NAME)
+
+$(UNIT_NAMES): test_%: $(BUILD)/tests/test_% $(BUILD)/sandbox-guest
+	@GUEST_BINARY=$(BUILD)/sandbox-guest $<
 
 # The server under test: this flavour's, with its guest.
 SERVER = SANDBOXD=$(CURDIR)/$(BUILD)/sandboxd GUEST=$(CURDIR)/$(BUILD)/sandbox-guest tests/with-server
+API     = $(SERVER) tests/api/users $(BUILD)/tests/api-tests
+HOSTILE = ATTACKERS=$(CURDIR)/$(BUILD)/tests/attackers $(SERVER) tests/api/users $(BUILD)/tests/hostile-tests
 
-api: all $(BUILD)/tests/api-tests ## Run the tests through nginx and Docker
-	@$(SERVER) tests/api/users $(BUILD)/tests/api-tests
+api: $(if $(GROUPS),api-groups,$(API_PARTS)) ## Run the tests through nginx and Docker (or GROUPS=)
+hostile: $(if $(GROUPS),hostile-groups,$(HOSTILE_PARTS)) ## Run the attacks of tests/hostile (or GROUPS=)
 
-hostile: all $(BUILD)/tests/hostile-tests ## Run the attacks of tests/hostile
-	@ATTACKERS=$(CURDIR)/$(BUILD)/tests/attackers $(SERVER) tests/api/users $(BUILD)/tests/hostile-tests
-	@ATTACKERS=$(CURDIR)/$(BUILD)/tests/attackers BTRFS_MB=8192 $(SERVER) tests/api/users \
-	    $(BUILD)/tests/hostile-tests disk-enforced
+$(API_PARTS) api-groups: all $(BUILD)/tests/api-tests
+$(HOSTILE_PARTS) hostile-groups: all $(BUILD)/tests/hostile-tests
+
+api-groups:
+	@$(API) $(GROUPS)
+api-network:
+	@$(API) $(API_NETWORK)
+api-jobs:
+	@$(API) $(API_JOBS)
+api-rest:
+	@$(API) --but $(API_NETWORK) $(API_JOBS)
+hostile-groups:
+	@$(HOSTILE) $(GROUPS)
+hostile-limits:
+	@$(HOSTILE) $(HOSTILE_LIMITS)
+hostile-rest:
+	@$(HOSTILE) --but $(HOSTILE_LIMITS)
+hostile-btrfs: # the engine's data where a disk limit can be enforced
+	@BTRFS_MB=8192 $(HOSTILE) disk-enforced
 
 readme: all ## Run the README's examples and compare what they print
 	@$(SERVER) node tests/readme.mjs
@@ -168,14 +195,10 @@ bench: all $(BUILD)/tests/bench/bench ## Measure against Docker's exec API and a
 
 asan: ## Every test under AddressSanitizer and UndefinedBehaviorSanitizer
 	@nginx/standalone/install --tests
-	@$(MAKE) --no-print-directory FLAVOUR=asan unit
-	@$(MAKE) --no-print-directory FLAVOUR=asan api
+	$(SIDE_BY_SIDE) FLAVOUR=asan unit api
 
 tsan: ## The unit tests of what has threads under ThreadSanitizer
-	@$(MAKE) --no-print-directory FLAVOUR=tsan threads
-
-threads: $(THREADED)
-	@for t in $(THREADED); do "$$t" || { echo "failed: $$t"; exit 1; }; done
+	$(SIDE_BY_SIDE) FLAVOUR=tsan $(THREADED)
 
 tidy: ## clang-tidy and cppcheck
 	@for f in $(TIDY_FILES); do \
