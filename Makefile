@@ -95,7 +95,14 @@ $(BUILD)/%.o: %.S $(wildcard backend/store/migrations/*.sql backend/docker/*.jso
 	$(call show,AS)
 	$(Q)$(CC) -I. -c -o $@ $<
 
-$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(UNIT_OBJ) $(COMMON_OBJ) $(OBJ)
+# What the unit tests stand on, as an archive: each takes what it needs, and is linked in a blink.
+# Appended (q), because files of different folders have one name.
+$(BUILD)/tests/unit.a: $(UNIT_OBJ) $(COMMON_OBJ) $(OBJ)
+	@mkdir -p $(@D)
+	$(call show,AR)
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
+
+$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/tests/unit.a
 	@mkdir -p $(@D)
 	$(call show,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
