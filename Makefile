@@ -64,6 +64,8 @@ Q    := $(if $(V),,@)
 show  = @echo "  $(1) $@"
 
 .DELETE_ON_ERROR:
+# Kept, so that a change elsewhere links the unit programs again and does not compile them.
+.SECONDARY: $(UNIT:$(BUILD)/tests/%=$(BUILD)/tests/unit/%.o)
 .PHONY: all help deps run up down test unit api hostile readme lint bench asan tsan tidy format clean
 .PHONY: $(UNIT_NAMES) $(API_PARTS) api-groups $(HOSTILE_PARTS) hostile-groups
 
