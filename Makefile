@@ -53,7 +53,7 @@ THREADED  := $(addprefix test_,pool fastcgi worker settings store shared turns)
 # about as long as each other; what is in no other part is in the last one, *-rest.
 API_NETWORK := network network-upkeep network-clients full full-changes tools posture runtimes gvisor
 API_JOBS    := templates builds pulls idempotency resume stream output background kill cleanup
-API_PARTS   := api-network api-jobs api-rest
+API_PARTS   := api-network api-jobs api-rest api-userns
 HOSTILE_LIMITS := limits-tiers disk
 HOSTILE_PARTS  := hostile-limits hostile-rest hostile-btrfs
 TIDY_FILES = $(filter %.c,$(C_FILES))
@@ -184,6 +184,8 @@ api-jobs:
 	@$(API) $(API_JOBS)
 api-rest:
 	@$(API) --but $(API_NETWORK) $(API_JOBS)
+api-userns: # an engine that remaps users
+	@USERNS=1 $(API) userns posture snapshots pool network
 hostile-groups:
 	@$(HOSTILE) $(GROUPS)
 hostile-limits:

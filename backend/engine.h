@@ -41,7 +41,6 @@ struct engine_info {
     char gpu_runtime[8];  /* how it gives out GPUs: "nvidia" or "cdi"; "" if it cannot */
     char full_network[8]; /* what containers of network Full get: "bridge"; "proxy" while the policy
                              blocks domains; "none" where the bridge cannot be had */
-    bool remaps_users;    /* userns-remap: nothing can be run there */
     bool disk_enforced;   /* the storage driver limits a container's disk */
 };
 

@@ -53,11 +53,6 @@ warnings_of_refusals(const struct settings *s, const struct engine_info *engine)
         snprintf(who, sizeof(who), "the tier '%s' in tiers.yaml", tiers[i].name);
         r = check_runtime(engine, who, tiers[i].runtime, list);
     }
-    if (r == 0 && engine->remaps_users &&
-        json_array_append_new(list, json_string("the engine remaps users (userns-remap), which "
-                                                "sandboxd cannot work with, so nothing runs "
-                                                "there")) < 0)
-        return NULL;
     return r < 0 ? NULL : TAKE(list);
 }
 

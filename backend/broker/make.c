@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "backend/broker/directory.h"
+#include "backend/broker/users.h"
 #include "backend/egress/egress.h"
 #include "backend/guest/protocol.h"
 #include "backend/runtimes.h"
@@ -51,6 +52,18 @@ static bool
 has_relay(const struct engine_spec *spec)
 {
     return spec->network == NETWORK_RESTRICTED || spec->network == NETWORK_FULL;
+}
+
+int
+broker_offer_guest(struct broker *b, struct docker *d, const char *id, struct error *err)
+{
+    struct users users;
+    int r = users_find(d, &users, err);
+
+    return r < 0
+               ? r
+               : guest_directory_make(b->state_fd, id, users.remapped ? users.root_uid : (uid_t)-1,
+                                      b->context->gid, err);
 }
 
 /* Make sure that the directory is there which a container with a relay has bound. */
@@ -101,7 +114,7 @@ fill_binds(const struct broker *b, const struct engine_spec *spec, struct parts 
 
 /* The guest and its arguments, see guest/inside/main.c. */
 static void
-fill_entrypoint(const struct engine_spec *spec, struct parts *p)
+fill_entrypoint(const struct users *users, const struct engine_spec *spec, struct parts *p)
 {
     const char *const words[] = {
         "/.sandbox/guest",
@@ -113,7 +126,7 @@ fill_entrypoint(const struct engine_spec *spec, struct parts *p)
         has_relay(spec) ? "/.sandbox/egress/" EGRESS_SOCKET : NULL,
     };
 
-    snprintf(p->uid, sizeof(p->uid), "%lld", (long long)spec->uid);
+    snprintf(p->uid, sizeof(p->uid), "%lld", (long long)users_inside(users, spec->uid));
     memcpy(p->entrypoint, words, sizeof(words));
 }
 
@@ -133,11 +146,6 @@ prepare(struct broker *b, struct docker *d, const struct engine_spec *spec,
 {
     int r = docker_info_recent(d, info, err);
 
-    if (r == 0 && info->remaps_users)
-        r = error_set(
-            err, ERR_CONFLICT,
-            "the engine remaps users (userns-remap), by which neither the guest's directory "
-            "nor a workspace would be its owner's inside; an admin has to turn that off");
     if (r == 0)
         r = check_runtime(d, info, spec->runtime, err);
     if (r == 0 && spec->network == NETWORK_FULL)
@@ -152,6 +160,7 @@ broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
     struct parts p = {.place = {.network = ""}};
     json_auto_t *labels = labels_json(b, spec);
     struct docker_info info = {0};
+    struct users users;
     char ignored[DOCKER_ID_SIZE];
     struct docker_create create = {
         .name = p.name,
@@ -171,6 +180,8 @@ broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
     };
     int r = labels ? prepare(b, d, spec, &info, &p.place, err) : error_errno(err, ENOMEM, "labels");
 
+    if (r == 0)
+        r = users_find(d, &users, err);
     if (r < 0)
         return r;
     create.gpu_runtime = info.gpu_runtime;
@@ -178,7 +189,7 @@ broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
     create.cgroup_v1 = strcmp(info.cgroup_version, "1") == 0;
     broker_name(b, spec->id, part, p.name);
     fill_binds(b, spec, &p);
-    fill_entrypoint(spec, &p);
+    fill_entrypoint(&users, spec, &p);
     r = docker_container_create(d, &create, ignored, err);
     if (r == -ENOENT && err) {
         error_clear(err);

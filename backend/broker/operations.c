@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "backend/broker/directory.h"
+#include "backend/broker/users.h"
 #include "backend/broker/workspace.h"
 #include "backend/guest/guest.h"
 #include "backend/guest/protocol.h"
@@ -57,7 +58,6 @@ broker_info(const struct broker *b, struct docker *d, struct engine_info *ret, s
         return r;
     *ret = (struct engine_info){
         .disk_enforced = info.storage_opt_size,
-        .remaps_users = info.remaps_users,
     };
     if (b)
         snprintf(ret->full_network, sizeof(ret->full_network), "%s",
@@ -252,8 +252,11 @@ broker_boot(struct broker *b, struct docker *d, const struct engine_spec *spec, 
 int
 broker_run(struct broker *b, struct docker *d, const struct engine_spec *spec, struct error *err)
 {
-    int r = workspace_attach(b->state_fd, spec, err);
+    struct users users;
+    int r = users_find(d, &users, err);
 
+    if (r == 0)
+        r = workspace_attach(b->state_fd, &users, spec, err);
     if (r == 0)
         r = broker_offer_egress(b, spec, err);
     return r < 0 ? r : broker_boot(b, d, spec, err);
@@ -265,7 +268,7 @@ broker_create(struct broker *b, struct docker *d, const struct engine_spec *spec
     int r = broker_remove(b, d, spec->id, err);
 
     if (r == 0)
-        r = guest_directory_make(b->state_fd, spec->id, b->context->gid, err);
+        r = broker_offer_guest(b, d, spec->id, err);
     if (r == 0)
         r = broker_make(b, d, spec, PART_MAIN, spec->image, err);
     /* Not before: what Docker refuses to create shall leave no workspace, which nobody removes. */
@@ -310,7 +313,7 @@ broker_start(struct broker *b, struct docker *d, const struct engine_spec *spec,
     if (r == 0)
         r = broker_run(b, d, spec, err);
     if (r == 0 && pooled) /* its guest was started for nobody */
-        r = broker_give(b, spec, err);
+        r = broker_give(b, d, spec, err);
     return broker_missing(r, err);
 }
 

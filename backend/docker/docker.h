@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <jansson.h>
 
@@ -41,7 +42,9 @@ struct docker_info {
     char kernel_version[64]; /* of the engine's host */
     char gpu_runtime[8];     /* how GPUs are given out: "nvidia", "cdi" or "" */
     bool remaps_users;       /* root of a container is another uid on the host (userns-remap) */
-    bool storage_opt_size;   /* the driver can limit a container's disk (btrfs, zfs) */
+    uid_t root_uid;          /* which one; 0 unless it remaps users, or if it does not say */
+    gid_t root_gid;
+    bool storage_opt_size; /* the driver can limit a container's disk (btrfs, zfs) */
 };
 
 /*

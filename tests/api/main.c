@@ -49,6 +49,7 @@ static const struct suite suites[] = {
     {.name = "full-changes", .run = suite_full_changes},
     {.name = "tools", .run = suite_tools},
     {.name = "posture", .run = suite_posture},
+    {.name = "userns", .run = suite_userns, .by_name_only = true},
     {.name = "runtimes", .run = suite_runtimes},
     {.name = "gvisor", .run = suite_gvisor},
     {.name = "processes", .run = suite_processes},

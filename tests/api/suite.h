@@ -38,6 +38,7 @@ int suite_resume(void);
 int suite_processes(void);
 int suite_tools(void);
 int suite_posture(void);
+int suite_userns(void);
 int suite_runtimes(void);
 int suite_gvisor(void);
 int suite_engine(void);

@@ -46,25 +46,34 @@ test_info_variants(void **state)
         bool storage_opt_size;
         const char *last_runtime, *runc;
         bool remaps_users;
+        uid_t root_uid;
+        gid_t root_gid;
     } cases[] = {
         {"{\"Driver\":\"vfs\",\"SecurityOptions\":[7,\"name=seccomp,profile=default\","
-         "\"name=userns\"]}",
-         "none", false, "", "", true},
+         "\"name=userns\"],\"DockerRootDir\":\"/var/lib/docker/165536.165537\"}",
+         "none", false, "", "", true, 165536, 165537},
+        {"{\"Driver\":\"vfs\",\"SecurityOptions\":[\"name=userns\"],"
+         "\"DockerRootDir\":\"/var/lib/docker/165536.165537.old\"}",
+         "none", false, "", "", true, 0, 0},
+        {"{\"Driver\":\"vfs\",\"SecurityOptions\":[\"name=userns\"]}", "none", false, "", "", true,
+         0, 0},
+        {"{\"Driver\":\"vfs\",\"DockerRootDir\":\"/var/lib/docker/165536.165537\"}", "none", false,
+         "", "", false, 0, 0},
         {"{\"Driver\":\"vfs\",\"SecurityOptions\":[\"name=seccomp,profile=default\"]}", "none",
-         false, "", "", false},
+         false, "", "", false, 0, 0},
         {"{\"Driver\":\"btrfs\",\"DriverStatus\":null,\"RuncCommit\":{\"ID\":\"v1.2-0-gabc\"}}",
-         "none", true, "", "v1.2-0-gabc", false},
-        {"{\"Driver\":\"zfs\"}", "none", true, "", "", false},
+         "none", true, "", "v1.2-0-gabc", false, 0, 0},
+        {"{\"Driver\":\"zfs\"}", "none", true, "", "", false, 0, 0},
         {"{\"Driver\":\"btrfs\",\"DriverStatus\":[[\"driver-type\",\"io.containerd.snapshotter."
          "v1\"]]}",
-         "none", false, "", "", false},
+         "none", false, "", "", false, 0, 0},
         {"{\"Driver\":\"overlay2\",\"DriverStatus\":[[],7,[1,2]],\"Runtimes\":{\"a\":{},\"b\":{},"
          "\"io.containerd.x\":{},\"c\":{},\"d\":{},\"e\":{},\"f\":{},\"g\":{},\"h\":{},\"i\":{}}}",
-         "none", false, "h", "", false},
+         "none", false, "h", "", false, 0, 0},
         {"{\"Driver\":\"vfs\",\"Runtimes\":{\"a-name-that-is-longer-than-31-bytes\":{}}}", "none",
-         false, "", "", false},
-        {"{\"Driver\":7}", "internal", false, "", "", false},
-        {"{}", "internal", false, "", "", false},
+         false, "", "", false, 0, 0},
+        {"{\"Driver\":7}", "internal", false, "", "", false, 0, 0},
+        {"{}", "internal", false, "", "", false, 0, 0},
     };
 
     (void)state;
@@ -86,6 +95,8 @@ test_info_variants(void **state)
         assert_string_equal(info.runtimes[7], cases[i].last_runtime);
         assert_string_equal(info.runc_version, cases[i].runc);
         assert_int_equal(info.remaps_users, cases[i].remaps_users);
+        assert_int_equal(info.root_uid, cases[i].root_uid);
+        assert_int_equal(info.root_gid, cases[i].root_gid);
     }
 }
 
