@@ -53,8 +53,9 @@ THREADED  := $(addprefix test_,pool fastcgi worker settings store shared turns)
 # about as long as each other; what is in no other part is in the last one, *-rest.
 API_NETWORK := network network-upkeep network-clients full full-changes tools posture runtimes gvisor
 API_JOBS    := templates builds pulls idempotency resume stream output background kill cleanup
-API_PARTS   := api-network api-jobs api-rest api-userns
-HOSTILE_LIMITS := limits-tiers disk
+API_PLACES  := containers container-lists scopes snapshots snapshot-rules snapshot-crashes pool pool-upkeep
+API_PARTS   := api-network api-jobs api-places api-rest api-userns
+HOSTILE_LIMITS := limits-tiers disk exhaustion
 HOSTILE_PARTS  := hostile-limits hostile-rest hostile-btrfs
 TIDY_FILES = $(filter %.c,$(C_FILES))
 C_FILES   := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
@@ -182,8 +183,10 @@ api-network:
 	@$(API) $(API_NETWORK)
 api-jobs:
 	@$(API) $(API_JOBS)
+api-places:
+	@$(API) $(API_PLACES)
 api-rest:
-	@$(API) --but $(API_NETWORK) $(API_JOBS)
+	@$(API) --but $(API_NETWORK) $(API_JOBS) $(API_PLACES)
 api-userns: # an engine that remaps users
 	@USERNS=1 $(API) userns posture snapshots pool network
 hostile-groups:
