@@ -52,7 +52,8 @@ struct engine_info {
     char full_network[8]; /* what containers of network Full get: "bridge"; "proxy" while the policy
                              blocks domains; "none" where the bridge cannot be had */
     char full_trouble[ENGINE_TROUBLE_SIZE]; /* why that is "none"; "" if it is not */
-    bool disk_enforced;                     /* the storage driver limits a container's disk */
+    char unlimited[16]; /* what its kernel cannot limit, so that nothing runs; "": nothing */
+    bool disk_enforced; /* the storage driver limits a container's disk */
 };
 
 /* A container to make. */

@@ -54,6 +54,12 @@ warnings_of_refusals(const struct settings *s, const struct engine_info *engine)
         snprintf(who, sizeof(who), "the tier '%s' in tiers.yaml", tiers[i].name);
         r = check_runtime(engine, who, tiers[i].runtime, list);
     }
+    if (r == 0 && engine->unlimited[0])
+        r = json_array_append_new(
+            list, json_sprintf("the engine's kernel cannot limit %s, so nothing runs there: use "
+                               "cgroup v2, or boot with what cgroup v1 needs for it%s",
+                               engine->unlimited,
+                               strcmp(engine->unlimited, "swap") == 0 ? " (swapaccount=1)" : ""));
     return r < 0 ? NULL : TAKE(list);
 }
 

@@ -68,6 +68,7 @@ broker_info(const struct broker *b, struct docker *d, struct engine_info *ret, s
     snprintf(ret->runc, sizeof(ret->runc), "%s", info.runc_version);
     snprintf(ret->runc_build, sizeof(ret->runc_build), "%s", info.runc_build);
     snprintf(ret->kernel, sizeof(ret->kernel), "%s", info.kernel_version);
+    snprintf(ret->unlimited, sizeof(ret->unlimited), "%s", info.unlimited);
     snprintf(ret->gpu_runtime, sizeof(ret->gpu_runtime), "%s", info.gpu_runtime);
     for (size_t i = 0; i < ENGINE_RUNTIMES_MAX; i++) {
         snprintf(ret->runtimes[i], sizeof(ret->runtimes[i]), "%s", info.runtimes[i]);

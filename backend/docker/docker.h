@@ -52,6 +52,7 @@ struct docker_info {
     bool remaps_users;       /* root of a container is another uid on the host (userns-remap) */
     uid_t root_uid;          /* which one; 0 unless it remaps users, or if it does not say */
     gid_t root_gid;
+    char unlimited[16];    /* what the kernel cannot limit: "swap", "processes", ...; "": nothing */
     bool storage_opt_size; /* the driver can limit a container's disk (btrfs, zfs) */
 };
 

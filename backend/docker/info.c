@@ -186,6 +186,25 @@ fill_users(const json_t *root, struct docker_info *info)
     info->root_gid = gid;
 }
 
+/* What every container of ours has a limit for, and the kernel that the engine is on does not
+ * count: swap, say, with cgroup v1 and without swapaccount=1. */
+static void
+fill_unlimited(const json_t *root, struct docker_info *info)
+{
+    static const struct {
+        const char *key, *what;
+    } limits[] = {
+        {"MemoryLimit", "memory"},
+        {"SwapLimit", "swap"},
+        {"PidsLimit", "processes"},
+        {"CpuCfsQuota", "CPU time"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+        if (!info->unlimited[0] && json_is_false(json_object_get(root, limits[i].key)))
+            snprintf(info->unlimited, sizeof(info->unlimited), "%s", limits[i].what);
+}
+
 int
 docker_version(struct docker *d, struct docker_info *ret, struct error *err)
 {
@@ -226,6 +245,7 @@ docker_info(struct docker *d, struct docker_info *ret, struct error *err)
     fill_gpu_runtime(root, &info);
     fill_runc(version, root, &info);
     fill_users(root, &info);
+    fill_unlimited(root, &info);
     copy_string(info.cgroup_version, sizeof(info.cgroup_version),
                 json_object_get(root, "CgroupVersion"));
     copy_string(info.kernel_version, sizeof(info.kernel_version),

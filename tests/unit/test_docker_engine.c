@@ -48,32 +48,37 @@ test_info_variants(void **state)
         bool remaps_users;
         uid_t root_uid;
         gid_t root_gid;
+        const char *unlimited;
     } cases[] = {
         {"{\"Driver\":\"vfs\",\"SecurityOptions\":[7,\"name=seccomp,profile=default\","
          "\"name=userns\"],\"DockerRootDir\":\"/var/lib/docker/165536.165537\"}",
-         "none", false, "", "", true, 165536, 165537},
+         "none", false, "", "", true, 165536, 165537, ""},
         {"{\"Driver\":\"vfs\",\"SecurityOptions\":[\"name=userns\"],"
          "\"DockerRootDir\":\"/var/lib/docker/165536.165537.old\"}",
-         "none", false, "", "", true, 0, 0},
+         "none", false, "", "", true, 0, 0, ""},
         {"{\"Driver\":\"vfs\",\"SecurityOptions\":[\"name=userns\"]}", "none", false, "", "", true,
-         0, 0},
+         0, 0, ""},
         {"{\"Driver\":\"vfs\",\"DockerRootDir\":\"/var/lib/docker/165536.165537\"}", "none", false,
-         "", "", false, 0, 0},
+         "", "", false, 0, 0, ""},
         {"{\"Driver\":\"vfs\",\"SecurityOptions\":[\"name=seccomp,profile=default\"]}", "none",
-         false, "", "", false, 0, 0},
+         false, "", "", false, 0, 0, ""},
         {"{\"Driver\":\"btrfs\",\"DriverStatus\":null,\"RuncCommit\":{\"ID\":\"v1.2-0-gabc\"}}",
-         "none", true, "", "v1.2-0-gabc", false, 0, 0},
-        {"{\"Driver\":\"zfs\"}", "none", true, "", "", false, 0, 0},
+         "none", true, "", "v1.2-0-gabc", false, 0, 0, ""},
+        {"{\"Driver\":\"zfs\"}", "none", true, "", "", false, 0, 0, ""},
         {"{\"Driver\":\"btrfs\",\"DriverStatus\":[[\"driver-type\",\"io.containerd.snapshotter."
          "v1\"]]}",
-         "none", false, "", "", false, 0, 0},
+         "none", false, "", "", false, 0, 0, ""},
         {"{\"Driver\":\"overlay2\",\"DriverStatus\":[[],7,[1,2]],\"Runtimes\":{\"a\":{},\"b\":{},"
          "\"io.containerd.x\":{},\"c\":{},\"d\":{},\"e\":{},\"f\":{},\"g\":{},\"h\":{},\"i\":{}}}",
-         "none", false, "h", "", false, 0, 0},
+         "none", false, "h", "", false, 0, 0, ""},
         {"{\"Driver\":\"vfs\",\"Runtimes\":{\"a-name-that-is-longer-than-31-bytes\":{}}}", "none",
-         false, "", "", false, 0, 0},
-        {"{\"Driver\":7}", "internal", false, "", "", false, 0, 0},
-        {"{}", "internal", false, "", "", false, 0, 0},
+         false, "", "", false, 0, 0, ""},
+        {"{\"Driver\":\"vfs\",\"MemoryLimit\":true,\"SwapLimit\":false,\"PidsLimit\":false}",
+         "none", false, "", "", false, 0, 0, "swap"},
+        {"{\"Driver\":\"vfs\",\"SwapLimit\":true,\"PidsLimit\":null,\"CpuCfsQuota\":false}", "none",
+         false, "", "", false, 0, 0, "CPU time"},
+        {"{\"Driver\":7}", "internal", false, "", "", false, 0, 0, ""},
+        {"{}", "internal", false, "", "", false, 0, 0, ""},
     };
 
     (void)state;
@@ -97,6 +102,7 @@ test_info_variants(void **state)
         assert_int_equal(info.remaps_users, cases[i].remaps_users);
         assert_int_equal(info.root_uid, cases[i].root_uid);
         assert_int_equal(info.root_gid, cases[i].root_gid);
+        assert_string_equal(info.unlimited, cases[i].unlimited);
     }
 }
 
