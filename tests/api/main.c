@@ -35,6 +35,8 @@ static const struct suite suites[] = {
     {.name = "contract-parameters", .run = suite_contract_parameters},
     {.name = "errors", .run = suite_errors},
     {.name = "identity", .run = suite_identity},
+    {.name = "doors", .run = suite_doors},
+    {.name = "door-limits", .run = suite_door_limits},
     {.name = "limits", .run = suite_limits},
     {.name = "templates", .run = suite_templates},
     {.name = "builds", .run = suite_builds},

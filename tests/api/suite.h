@@ -29,6 +29,8 @@ int suite_contract_bodies(void);
 int suite_contract_parameters(void);
 int suite_errors(void);
 int suite_identity(void);
+int suite_doors(void);
+int suite_door_limits(void);
 int suite_limits(void);
 int suite_templates(void);
 int suite_builds(void);

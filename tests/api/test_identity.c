@@ -186,7 +186,7 @@ other_names_of_the_parameter_are_not_believed(void **state)
 static void
 only_nginxs_account_may_speak_to_the_sockets(void **state)
 {
-    static const char *const accounts[] = {"nobody", "sandboxd", "root"};
+    static const char *const accounts[] = {"nobody", "nobody:www-data", "sandboxd", "root"};
     static const char *const sockets[] = {"control.sock", "exec.sock"};
     struct fastcgi_param params[8];
 
