@@ -253,7 +253,7 @@ bodies_have_the_apis_limits(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct reply r = post_large(cases[i].path, cases[i].len, cases[i].chunked);
 
-        if (r.status != cases[i].status)
+        if (r.status != cases[i].status || !r.json)
             fail_msg("case %zu gave %ld %s", i, r.status, r.body);
         assert_problem(&r, cases[i].status, cases[i].code);
         assert_int_equal(count_headers(&r, "Strict-Transport-Security"), 1);
@@ -360,7 +360,8 @@ a_proxy_before_it_has_the_same_api_below_its_own_path(void **state)
         r = fetch(ALICE, "/openapi.json");
         assert_string_equal(text_at(&r, "servers.0.url"), "/tools/sandbox");
         reply_done(&r);
-        r = call(ALICE, "POST", "/containers", "{\"agent_id\": \"proxied\"}", NULL);
+        r = call(ALICE, "POST", "/containers", "{\"agent_id\": \"proxied\", \"scope\": \"agent\"}",
+                 NULL);
         assert_status(&r, 201);
         assert_int_equal(count_headers(&r, "Location"), 0);
         assert_null(strstr(r.body, "/api/sandbox"));
