@@ -42,11 +42,25 @@ static void
 prove_by_cookie(CURL *curl, const char *user)
 {
     _cleanup_(freep) char *secret = state_file("site-secret");
-    char cookie[128];
+    char cookie[512];
 
     assert_non_null(secret);
     snprintf(cookie, sizeof(cookie), "session=%s-%.*s", user, (int)strcspn(secret, "\n"), secret);
     curl_easy_setopt(curl, CURLOPT_COOKIE, cookie);
+}
+
+static void
+prove_by_token(CURL *curl, const char *user)
+{
+    char name[64];
+    _cleanup_(freep) char *token = NULL;
+
+    snprintf(name, sizeof(name), "site-token-%s", user);
+    token = state_file(name);
+    assert_non_null(token);
+    token[strcspn(token, "\n")] = '\0';
+    curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+    curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, token);
 }
 
 static const char *const wrong_passwords[] = {
@@ -69,6 +83,16 @@ static const char *const wrong_cookies[] = {
     NULL,
 };
 
+static const char *const wrong_tokens[] = {
+    "X-Nothing: 1",
+    "Authorization: Bearer",
+    "Authorization: Bearer sbx_0000000000000000000000000000000000000000000000000000000000000000",
+    "Authorization: Basic YWRtaW46d3Jvbmc=",
+    "Authorization: Basic c2l0ZTpzZWNyZXQ=",
+    "X-Sandbox-User: admin",
+    NULL,
+};
+
 /* Certificates of the right authority that name no user, and none at all. */
 static const char *const wrong_certificates[] = {
     "", "nameless", "hidden", "plus", "joined", "two", "blank", "accent", "quoted", "email", NULL,
@@ -81,24 +105,23 @@ as_stranger_with_certificate(CURL *curl, const char *name)
         prove_by_certificate(curl, name);
 }
 
-const struct way ways[] = {
-    {"basic", "Basic", client_prove_by_password, wrong_passwords, NULL},
-    {"mtls", "ClientCertificate", prove_by_certificate, wrong_certificates,
-     as_stranger_with_certificate},
-    {"sso", "SSO", prove_by_cookie, wrong_cookies, NULL},
+const struct way ways[WAY_COUNT] = {
+    [WAY_BASIC] = {"basic", "Basic", client_prove_by_password, wrong_passwords, NULL},
+    [WAY_MTLS] = {"mtls", "ClientCertificate", prove_by_certificate, wrong_certificates,
+                  as_stranger_with_certificate},
+    [WAY_SSO] = {"sso", "SSO", prove_by_cookie, wrong_cookies, NULL},
+    [WAY_BEARER] = {"bearer", "Bearer", prove_by_token, wrong_tokens, NULL},
 };
 
-const size_t ways_count = ARRAY_LEN(ways);
-
-void
-site_up(const struct way *way, const char *edit)
+/* Start it with the configuration @kind, and go to it. */
+static void
+start(const struct way *way, const char *edit, const char *kind)
 {
     _cleanup_(freep) char *ports = NULL;
 
-    assert_int_equal(
-        host_shell("tests/api/site certificates && tests/api/site up %s '%s' >/dev/null", way->name,
-                   edit ? edit : ""),
-        0);
+    assert_int_equal(host_shell("tests/api/site proofs %s && tests/api/site up %s '%s' '%s'",
+                                way->name, way->name, edit ? edit : "", kind),
+                     0);
     ports = state_file("site/ports");
     assert_non_null(ports);
     assert_int_equal(sscanf(ports, "%d %d", &site.port, &site.proxy_port), 2);
@@ -107,6 +130,18 @@ site_up(const struct way *way, const char *edit)
     snprintf(site.proxy_url, sizeof(site.proxy_url), "https://localhost:%d/tools/sandbox",
              site.proxy_port);
     site_behind_proxy(false);
+}
+
+void
+site_up(const struct way *way, const char *edit)
+{
+    start(way, edit, "");
+}
+
+void
+site_up_alone(const struct way *way)
+{
+    start(way, NULL, "whole");
 }
 
 int

@@ -17,12 +17,16 @@ struct way {
     void (*as_stranger)(CURL *curl, const char *what); /* NULL: they are headers */
 };
 
-extern const struct way ways[];
-extern const size_t ways_count;
+enum { WAY_BASIC, WAY_MTLS, WAY_SSO, WAY_BEARER, WAY_COUNT };
+
+extern const struct way ways[WAY_COUNT];
 
 /* Start it, with its users known by @way; the sed script @edit (NULL: none) changes the API's files
  * before. All requests go to it from then on. */
 void site_up(const struct way *way, const char *edit);
+
+/* The same with no site but the API: the configuration of nginx/standalone. */
+void site_up_alone(const struct way *way);
 
 /* End it. A cmocka teardown: returns 0. */
 int site_down(void **state);

@@ -62,7 +62,7 @@ a_users_burst_is_limited_and_nobody_elses(void **state)
     struct reply r;
 
     (void)state;
-    for (size_t k = 0; k < ways_count; k++) {
+    for (size_t k = 0; k < WAY_COUNT; k++) {
         site_up(&ways[k], RATE);
         pretend(ALICE);
         for (int i = 0; i < MORE; i++) {
@@ -101,7 +101,7 @@ a_users_requests_at_one_time_are_limited_and_nobody_elses(void **state)
     struct reply r;
 
     (void)state;
-    site_up(&ways[0], CONNECTIONS);
+    site_up(&ways[WAY_BASIC], CONNECTIONS);
     for (size_t i = 0; i < ARRAY_LEN(open); i++) {
         open[i] = streaming_post(ALICE, "/execute", EVENTS, "{s:s}", "command", "echo; sleep 90");
         streaming_wait(open[i], "stdout", 1);
@@ -121,7 +121,7 @@ an_address_is_limited_before_a_password_is_looked_at(void **state)
     struct reply r;
 
     (void)state;
-    site_up(&ways[0], BY_ADDRESS);
+    site_up(&ways[WAY_BASIC], BY_ADDRESS);
     for (int i = 0; i < MORE; i++) {
         r = call(NULL, "GET", "/whoami", NULL, "Authorization: Basic YWRtaW46d3Jvbmc=", NULL);
         if (i < ALLOWED)
@@ -180,7 +180,8 @@ tls_is_1_2_or_later(void **state)
     assert_int_equal(handshake(CURL_SSLVERSION_MAX_TLSv1_1), CURLE_SSL_CONNECT_ERROR);
     assert_int_equal(handshake(CURL_SSLVERSION_MAX_TLSv1_0), CURLE_SSL_CONNECT_ERROR);
     /* This client would speak it. */
-    site_up(&ways[0], "$ a ssl_protocols TLSv1.1 TLSv1.2; ssl_ciphers DEFAULT:@SECLEVEL=0;");
+    site_up(&ways[WAY_BASIC],
+            "$ a ssl_protocols TLSv1.1 TLSv1.2; ssl_ciphers DEFAULT:@SECLEVEL=0;");
     assert_int_equal(handshake(CURL_SSLVERSION_MAX_TLSv1_1), CURLE_OK);
 }
 
@@ -257,7 +258,7 @@ certificates_of_others_revoked_and_expired_ones_are_refused(void **state)
     struct reply r;
 
     (void)state;
-    site_up(&ways[1], NULL);
+    site_up(&ways[WAY_MTLS], NULL);
     r = call("comma", "GET", "/whoami", NULL, NULL);
     assert_named(&r, ALICE);
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -277,7 +278,7 @@ a_certificate_can_be_given_a_user(void **state)
     struct reply r;
 
     (void)state;
-    site_up(&ways[1], "/map .*sandbox_certificate_user/ a \"SUCCESS CN=admin alice\" bob;");
+    site_up(&ways[WAY_MTLS], "/map .*sandbox_certificate_user/ a \"SUCCESS CN=admin alice\" bob;");
     r = call("blank", "GET", "/whoami", NULL, NULL);
     assert_named(&r, BOB);
     r = call("two", "GET", "/whoami", NULL, NULL);
@@ -285,18 +286,73 @@ a_certificate_can_be_given_a_user(void **state)
     reply_done(&r);
 }
 
-/* The endpoint of an SSO ends: nobody is let in, and it is not the client's fault. */
+/* Before the path is known, too, the API's own server speaks JSON. */
+static void
+a_server_of_its_own_refuses_certificates_by_problems(void **state)
+{
+    struct reply r;
+
+    (void)state;
+    site_up_alone(&ways[WAY_MTLS]);
+    r = call("revoked", "GET", "/whoami", NULL, NULL);
+    assert_problem(&r, 401, "unauthenticated");
+    assert_string_equal(r.authenticate, "ClientCertificate realm=\"sandbox\"");
+    reply_done(&r);
+    r = call(ALICE, "GET", "/whoami", NULL, NULL);
+    assert_named(&r, ALICE);
+}
+
+/* An endpoint that is not there: nobody is let in, and it is not the client's fault. */
 static void
 without_an_answer_to_who_it_is_there_is_no_service(void **state)
 {
     struct reply r;
 
     (void)state;
-    site_up(&ways[2], "s|oauth2/auth;|nowhere;|");
+    site_up(&ways[WAY_SSO], "s|oauth2/auth;|nowhere;|");
     r = call(ALICE, "GET", "/whoami", NULL, NULL);
     assert_problem(&r, 503, "overloaded");
     assert_string_equal(r.retry_after, "1");
     reply_done(&r);
+}
+
+/* A name that no user can have, and one that access.yaml does not have. */
+static void
+a_name_that_is_no_users_is_nobody(void **state)
+{
+    char name[200];
+    struct reply r;
+
+    (void)state;
+    memset(name, 'a', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    site_up(&ways[WAY_SSO], NULL);
+    r = call(name, "GET", "/whoami", NULL, NULL);
+    assert_problem(&r, 401, "unauthenticated");
+    assert_int_equal(count_headers(&r, "WWW-Authenticate"), 1);
+    assert_string_equal(r.authenticate, "SSO realm=\"sandbox\"");
+    reply_done(&r);
+    r = call("mallory", "GET", "/whoami", NULL, NULL);
+    assert_problem(&r, 403, "forbidden");
+    reply_done(&r);
+}
+
+/* A site that lets addresses in without more does so with its own pages alone. */
+static void
+an_address_that_the_site_lets_in_is_nobody_yet(void **state)
+{
+    struct reply r;
+
+    (void)state;
+    for (size_t i = 0; i < WAY_COUNT; i++) {
+        site_up(&ways[i], "$ a satisfy any; allow 127.0.0.1;");
+        r = call(NULL, "GET", "/whoami", NULL, "Authorization: Basic YWRtaW46d3Jvbmc=", NULL);
+        assert_problem(&r, 401, "unauthenticated");
+        reply_done(&r);
+        r = call(BOB, "GET", "/whoami", NULL, NULL);
+        assert_named(&r, BOB);
+        assert_int_equal(site_down(NULL), 0);
+    }
 }
 
 int
@@ -314,6 +370,9 @@ suite_door_limits(void)
         cmocka_unit_test_teardown(certificates_of_others_revoked_and_expired_ones_are_refused,
                                   site_down),
         cmocka_unit_test_teardown(a_certificate_can_be_given_a_user, site_down),
+        cmocka_unit_test_teardown(a_server_of_its_own_refuses_certificates_by_problems, site_down),
+        cmocka_unit_test_teardown(a_name_that_is_no_users_is_nobody, site_down),
+        cmocka_unit_test_teardown(an_address_that_the_site_lets_in_is_nobody_yet, site_down),
         cmocka_unit_test_teardown(without_an_answer_to_who_it_is_there_is_no_service, site_down),
     };
 

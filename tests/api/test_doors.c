@@ -29,7 +29,7 @@ assert_unauthenticated(struct reply *r)
     assert_problem(r, 401, "unauthenticated");
     assert_int_equal(count_headers(r, "WWW-Authenticate"), 1);
     snprintf(challenge, sizeof(challenge), "%s realm=\"sandbox\"", way->challenge);
-    assert_string_equal(r->authenticate, challenge);
+    assert_memory_equal(r->authenticate, challenge, strlen(challenge)); /* and perhaps why */
     assert_int_equal(count_headers(r, "Strict-Transport-Security"), 1);
     reply_done(r);
 }
@@ -402,7 +402,7 @@ suite_doors(void)
     };
     int failed = 0;
 
-    for (size_t i = 0; i < ways_count; i++) {
+    for (size_t i = 0; i < WAY_COUNT; i++) {
         char name[64];
 
         way = &ways[i];
