@@ -153,9 +153,9 @@ a_quick_client_is_not_limited(void **state)
     }
 }
 
-/* A handshake with no later version of TLS than @max. */
+/* A handshake with no later version of TLS than @max, and before 1.3 with these @ciphers. */
 static CURLcode
-handshake(long max)
+handshake(long max, const char *ciphers)
 {
     CURL *curl = client_handle(ALICE, "/whoami");
     FILE *sink = fopen("/dev/null", "we");
@@ -164,7 +164,7 @@ handshake(long max)
     assert_non_null(sink);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, sink);
     curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_0 | max);
-    curl_easy_setopt(curl, CURLOPT_SSL_CIPHER_LIST, "DEFAULT@SECLEVEL=0");
+    curl_easy_setopt(curl, CURLOPT_SSL_CIPHER_LIST, ciphers);
     rc = curl_easy_perform(curl);
     curl_easy_cleanup(curl);
     fclose(sink);
@@ -172,17 +172,29 @@ handshake(long max)
 }
 
 static void
-tls_is_1_2_or_later(void **state)
+tls_is_1_2_or_later_with_ciphers_that_are_sound(void **state)
 {
+    static const struct {
+        long max;
+        const char *ciphers;
+        bool fine;
+    } cases[] = {
+        {CURL_SSLVERSION_MAX_TLSv1_3, "DEFAULT", true},
+        {CURL_SSLVERSION_MAX_TLSv1_2, "DEFAULT", true},
+        {CURL_SSLVERSION_MAX_TLSv1_2, "ECDHE-ECDSA-AES128-SHA", false},
+        {CURL_SSLVERSION_MAX_TLSv1_1, "DEFAULT@SECLEVEL=0", false},
+        {CURL_SSLVERSION_MAX_TLSv1_0, "DEFAULT@SECLEVEL=0", false},
+    };
+
     (void)state;
-    assert_int_equal(handshake(CURL_SSLVERSION_MAX_TLSv1_2), CURLE_OK);
-    assert_int_equal(handshake(CURL_SSLVERSION_MAX_TLSv1_3), CURLE_OK);
-    assert_int_equal(handshake(CURL_SSLVERSION_MAX_TLSv1_1), CURLE_SSL_CONNECT_ERROR);
-    assert_int_equal(handshake(CURL_SSLVERSION_MAX_TLSv1_0), CURLE_SSL_CONNECT_ERROR);
-    /* This client would speak it. */
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_int_equal(handshake(cases[i].max, cases[i].ciphers),
+                         cases[i].fine ? CURLE_OK : CURLE_SSL_CONNECT_ERROR);
+    /* This client would have spoken those. */
     site_up(&ways[WAY_BASIC],
-            "$ a ssl_protocols TLSv1.1 TLSv1.2; ssl_ciphers DEFAULT:@SECLEVEL=0;");
-    assert_int_equal(handshake(CURL_SSLVERSION_MAX_TLSv1_1), CURLE_OK);
+            "$ a ssl_protocols TLSv1 TLSv1.1 TLSv1.2; ssl_ciphers ALL:@SECLEVEL=0;");
+    for (size_t i = 1; i < ARRAY_LEN(cases); i++)
+        assert_int_equal(handshake(cases[i].max, cases[i].ciphers), CURLE_OK);
 }
 
 static void
@@ -364,7 +376,7 @@ suite_door_limits(void)
                                   site_down),
         cmocka_unit_test_teardown(an_address_is_limited_before_a_password_is_looked_at, site_down),
         cmocka_unit_test(a_quick_client_is_not_limited),
-        cmocka_unit_test_teardown(tls_is_1_2_or_later, site_down),
+        cmocka_unit_test_teardown(tls_is_1_2_or_later_with_ciphers_that_are_sound, site_down),
         cmocka_unit_test(every_answer_has_hsts_and_one_identity),
         cmocka_unit_test(nginx_waits_a_minute_longer_than_the_longest_tier),
         cmocka_unit_test_teardown(certificates_of_others_revoked_and_expired_ones_are_refused,
