@@ -2,17 +2,19 @@
 #include "fcgi/check_command.h"
 
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "backend/checkup.h"
 #include "backend/config/settings.h"
 #include "backend/store/store.h"
 #include "backend/warnings.h"
+#include "fcgi/check_state.h"
 
 static int
 usage(void)
 {
-    fputs("usage: sandboxd check DIR [--docker HOST]\n", stderr);
+    fputs("usage: sandboxd check DIR|--state DIR [--docker HOST]\n", stderr);
     return 2;
 }
 
@@ -39,17 +41,30 @@ print_each(FILE *to, const char *prefix, const json_t *sentences)
     }
 }
 
-/* What the engine says, and what is to be said of it. Returns the exit status. */
+/* What an admin should know; NULL where memory is short. */
+static json_t *
+find_warnings(const struct settings *s, const struct engine_info *engine)
+{
+    json_auto_t *list = warnings_of_versions(engine);
+    json_auto_t *networks = warnings_of_networks(s, engine);
+
+    return json_array_extend(list, networks) == 0 && checkup_nameservers(s, list) == 0 ? TAKE(list)
+                                                                                       : NULL;
+}
+
+/* What the engine says, and what is to be said of it and of the machine. Returns the exit status.
+ */
 static int
-check_engine(const struct settings *s, const char *docker_host)
+check_machine(const struct settings *s, const char *docker_host)
 {
     struct engine_info engine = {0};
     struct error err = {0};
     bool answers = checkup_engine(docker_host, &engine, &err) == 0;
-    json_auto_t *warnings = warnings_of_versions(answers ? &engine : NULL);
+    json_auto_t *warnings = find_warnings(s, answers ? &engine : NULL);
     json_auto_t *refusals = answers ? warnings_of_refusals(s, &engine) : json_array();
+    json_auto_t *arguments = answers ? warnings_of_arguments(s, &engine) : json_array();
 
-    if (!warnings || !refusals) {
+    if (!warnings || !refusals || !arguments) {
         fputs("sandboxd: out of memory\n", stderr);
         return 1;
     }
@@ -57,6 +72,24 @@ check_engine(const struct settings *s, const char *docker_host)
         printf("engine: %s (runc %s, kernel %s)\n", engine.version, engine.runc, engine.kernel);
     else
         printf("warning: %s: %s; tiers' runtimes are not checked\n", docker_host, err.msg);
+    print_each(stdout, "warning: ", warnings);
+    print_each(stdout, "warning: ", arguments);
+    print_each(stderr, "", refusals);
+    return json_array_size(refusals) > 0 ? 1 : 0;
+}
+
+/* What files and accounts say; @state NULL: only the YAML is there. Returns the exit status. */
+static int
+check_files(const struct settings *s, const char *yaml_dir, const char *state)
+{
+    json_auto_t *warnings = json_array();
+    json_auto_t *refusals = json_array();
+
+    if (check_yaml_files(yaml_dir, s, warnings, refusals) < 0 ||
+        (state && check_state(state, s, warnings, refusals) < 0)) {
+        fputs("sandboxd: out of memory\n", stderr);
+        return 1;
+    }
     print_each(stdout, "warning: ", warnings);
     print_each(stderr, "", refusals);
     return json_array_size(refusals) > 0 ? 1 : 0;
@@ -67,23 +100,33 @@ check_command(int argc, char **argv, const char *docker_host)
 {
     static const struct option options[] = {
         {"docker", required_argument, NULL, 'd'},
+        {"state", required_argument, NULL, 's'},
         {NULL, 0, NULL, 0},
     };
     _cleanup_(settings_unrefp) struct settings *settings = NULL;
+    const char *state = NULL;
+    char yaml_dir[PATH_MAX];
     struct error err = {0};
-    int option;
+    int option, files, machine;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) { /* NOLINT: no threads */
-        if (option != 'd')
+        if (option == 'd')
+            docker_host = optarg;
+        else if (option == 's')
+            state = optarg;
+        else
             return usage();
-        docker_host = optarg;
     }
-    if (optind != argc - 1)
+    if (optind != argc - (state ? 0 : 1))
         return usage();
-    if (settings_load(argv[optind], NULL, &settings, &err) < 0) {
+    snprintf(yaml_dir, sizeof(yaml_dir), "%s%s", state ? state : argv[optind],
+             state ? "/yaml" : "");
+    if (settings_load(yaml_dir, NULL, &settings, &err) < 0) {
         fprintf(stderr, "%s%s%s\n", err.msg, err.detail[0] ? ": " : "", err.detail);
         return 1;
     }
     print_counts(settings);
-    return check_engine(settings, docker_host);
+    files = check_files(settings, yaml_dir, state);
+    machine = check_machine(settings, docker_host);
+    return files || machine;
 }

@@ -1,7 +1,7 @@
 /*
  * The API tests: a client of the real nginx, with the real sandboxd and Docker behind it. Run by
- * tests/with-server. Arguments name the groups to run; none runs all. Those that disturb the
- * service (processes, engine) come last.
+ * tests/with-server. Arguments name the groups to run, or after --but those not to; none runs all.
+ * Those that disturb the service (processes, engine) come last.
  */
 #include "backend/cleanup.h"
 #include "tests/api/run.h"
@@ -51,9 +51,13 @@ static const struct suite suites[] = {
     {.name = "full-changes", .run = suite_full_changes},
     {.name = "tools", .run = suite_tools},
     {.name = "posture", .run = suite_posture},
+    {.name = "posture-image", .run = suite_posture_image},
     {.name = "userns", .run = suite_userns, .by_name_only = true},
     {.name = "runtimes", .run = suite_runtimes},
     {.name = "gvisor", .run = suite_gvisor},
+    {.name = "service", .run = suite_service},
+    {.name = "machine", .run = suite_machine},
+    {.name = "gvisor-network", .run = suite_gvisor_network},
     {.name = "processes", .run = suite_processes},
     {.name = "snapshot-crashes", .run = suite_snapshot_crashes},
     {.name = "engine", .run = suite_engine},

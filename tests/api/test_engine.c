@@ -131,6 +131,18 @@ docker_is_available(void *arg)
     return available;
 }
 
+/* A failure is logged with whose request it was, and with nothing of what that was to run. */
+static void
+assert_logged(const char *request_id)
+{
+    assert_int_equal(host_shell("grep 'level=error .* request=%s user=alice msg=' "
+                                "\"$SANDBOX_STATE/log/sandboxd.log\" >/dev/null",
+                                request_id),
+                     0);
+    assert_int_not_equal(
+        host_shell("grep a-secret-word \"$SANDBOX_STATE/log/sandboxd.log\" >/dev/null"), 0);
+}
+
 static void
 assert_unavailable(const char *path, const char *body)
 {
@@ -138,6 +150,7 @@ assert_unavailable(const char *path, const char *body)
 
     assert_problem(&r, 503, "docker_unavailable");
     assert_true(strtol(r.retry_after, NULL, 10) > 0);
+    assert_logged(text_at(&r, "request_id"));
     reply_done(&r);
 }
 
@@ -150,12 +163,59 @@ an_engine_that_stops_is_said_so_and_taken_up_again(void **state)
     stop_engine();
     assert_false(docker_is_available(NULL));
     assert_unavailable("/containers", "{\"agent_id\": \"engine\", \"session_id\": \"2\"}");
-    assert_unavailable("/execute", "{\"agent_id\": \"engine\", \"command\": \"true\"}");
+    assert_unavailable("/execute",
+                       "{\"agent_id\": \"engine\", \"command\": \"echo a-secret-word\"}");
     assert_unavailable("/execute", /* its container ended with the engine */
                        "{\"agent_id\": \"engine\", \"session_id\": \"1\", \"command\": \"true\"}");
     start_engine();
     wait_until(docker_is_available, NULL, PATIENCE_SECONDS, "docker_available");
     assert_prints("cat /home/sandbox/file", "kept\n");
+}
+
+static void
+restart_engine_with(const char *daemon_json)
+{
+    stop_engine();
+    host_write("docker/daemon.json", daemon_json);
+    start_engine();
+    wait_until(docker_is_available, NULL, PATIENCE_SECONDS, "docker_available");
+}
+
+static int
+restore_engine_and_close(void **state)
+{
+    restart_engine_with("{}\n");
+    return box_close(state);
+}
+
+static size_t
+count_in_engine(void)
+{
+    struct reply r = host_engine("GET", "/containers/json?all=1", NULL);
+    size_t count = json_array_size(r.json);
+
+    assert_status(&r, 200);
+    reply_done(&r);
+    return count;
+}
+
+/* Real-time priority for every container, by the engine's own settings. */
+static void
+an_engine_that_adds_to_what_was_asked_makes_no_container(void **state)
+{
+    size_t count = count_in_engine();
+    struct reply r;
+
+    (void)state;
+    restart_engine_with("{\"default-ulimits\": {\"rtprio\":"
+                        " {\"Name\": \"rtprio\", \"Hard\": 99, \"Soft\": 99}}}\n");
+    r = call(ALICE, "POST", "/containers", "{\"agent_id\": \"engine\", \"session_id\": \"2\"}",
+             NULL);
+    assert_problem(&r, 502, "docker_error");
+    if (!strstr(text_at(&r, "detail"), "HostConfig.Ulimits"))
+        fail_msg("%s", r.body);
+    reply_done(&r);
+    assert_int_equal(count_in_engine(), count);
 }
 
 static void
@@ -356,6 +416,8 @@ suite_engine(void)
             continue_engine_and_close),
         cmocka_unit_test_setup_teardown(an_engine_that_stops_is_said_so_and_taken_up_again,
                                         box_open, start_engine_and_close),
+        cmocka_unit_test_setup_teardown(an_engine_that_adds_to_what_was_asked_makes_no_container,
+                                        box_open, restore_engine_and_close),
     };
 
     return cmocka_run_group_tests_name("api: engine", tests, NULL, NULL);
