@@ -37,6 +37,12 @@ client_init(void)
 }
 
 void
+client_use(const char *url)
+{
+    server.url = url ? url : getenv("SANDBOX_URL"); /* NOLINT(concurrency-mt-unsafe) */
+}
+
+void
 client_done(void)
 {
     curl_easy_cleanup(server.curl);
@@ -139,6 +145,7 @@ take_header(char *line, size_t size, size_t count, void *arg)
     keep_header(line, len, "Allow", r->allow, sizeof(r->allow));
     keep_header(line, len, "Retry-After", r->retry_after, sizeof(r->retry_after));
     keep_header(line, len, "Idempotency-Replayed", r->replayed, sizeof(r->replayed));
+    keep_header(line, len, "X-Sandbox-User", r->sandbox_user, sizeof(r->sandbox_user));
     keep_header(line, len, "WWW-Authenticate", r->authenticate, sizeof(r->authenticate));
     return len;
 }

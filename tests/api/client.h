@@ -31,11 +31,16 @@ struct reply {
     char retry_after[16];
     char authenticate[80];
     char replayed[16];
+    char sandbox_user[160];
 };
 
 /* Make users and their passwords known; once, before the tests. Returns 0 or -1. */
 int client_init(void);
 void client_done(void);
+
+/* Send what follows to another base URL (borrowed; NULL: SANDBOX_URL), which the same certificate
+ * is of. */
+void client_use(const char *url);
 
 /*
  * Ask @method @path (below the base path) as @user, with @body (NULL: none; JSON text) and the
