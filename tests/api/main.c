@@ -51,6 +51,8 @@ static const struct suite suites[] = {
     {.name = "posture", .run = suite_posture},
     {.name = "runtimes", .run = suite_runtimes},
     {.name = "gvisor", .run = suite_gvisor},
+    {.name = "tokens", .run = suite_tokens},
+    {.name = "bearer", .run = suite_bearer},
     {.name = "processes", .run = suite_processes},
     {.name = "snapshot-crashes", .run = suite_snapshot_crashes},
     {.name = "engine", .run = suite_engine},

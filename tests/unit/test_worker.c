@@ -203,8 +203,9 @@ test_authentication_waits_for_nobody(void **state)
         assert_answer(&out, "Status: 401 ", "WWW-Authenticate: Bearer realm=\"sandbox\"\r\n");
         assert_null(strstr(out.data, "X-Sandbox-User"));
     }
-    for (size_t i = 0; i < ARRAY_LEN(lanes); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(lanes); i++)
         assert_int_equal(write(server.leave[1], &byte, 1), 1);
+    for (size_t i = 0; i < ARRAY_LEN(lanes); i++) {
         assert_true(read_answer(busy[i], &out));
         close(busy[i]);
     }
