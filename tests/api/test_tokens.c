@@ -317,8 +317,8 @@ what_the_command_does_not_know_it_says(void **state)
         {"add alice --name ''", "/name", 1},
         {"add alice --expires-in 99999999999", "/expires_in_seconds", 1},
         {"revoke token_000000000000", "no such token", 1},
-        {"list --state /no/such", "never started", 1},
-        {"list --state /tmp", "never started", 1},
+        {"list --state /no/such", "ever started", 1},
+        {"list --state /tmp", "ever started", 1},
     };
 
     (void)state;
