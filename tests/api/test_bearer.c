@@ -57,14 +57,9 @@ static void
 what_is_no_token_lets_nobody_in(void **state)
 {
     static const char *const bad[] = {
-        "Authorization: Bearer",
-        "Authorization: Bearer sbx_",
-        "Authorization: Bearer admin",
-        "Authorization: Bearer sbx_"
-        "0000000000000000000000000000000000000000000000000000000000000000",
-        "Authorization: Bearer sbx_%00%00",
-        "Authorization: Bearer \xff\xfe",
-        "Authorization: Bearer ' OR 1=1 --",
+        "Authorization: Bearer",          "Authorization: Bearer sbx_",
+        "Authorization: Bearer admin",    "Authorization: Bearer sbx_%00%00",
+        "Authorization: Bearer \xff\xfe", "Authorization: Bearer ' OR 1=1 --",
     };
     static const char *const none[] = {"Authorization: Basic YWRtaW46", "Authorization: Bearerx y",
                                        "Authorization: token", "X-Sandbox-User: admin",
@@ -90,6 +85,8 @@ what_is_no_token_lets_nobody_in(void **state)
     snprintf(text, sizeof(text), "%s, Bearer %s", good, secret);
     assert_nobody(text, true);
     snprintf(text, sizeof(text), "%s0", good);
+    assert_nobody(text, true);
+    snprintf(text, sizeof(text), "Authorization: Bearer sbx_%064d", 0); /* never made */
     assert_nobody(text, true);
     memset(long_header + strlen(long_header), 'a', LONG_HEADER - strlen(long_header) - 1);
     assert_nobody(long_header, true);
