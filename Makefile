@@ -151,6 +151,8 @@ SERVER = SANDBOXD=$(CURDIR)/$(BUILD)/sandboxd GUEST=$(CURDIR)/$(BUILD)/sandbox-g
 
 api: all $(BUILD)/tests/api-tests ## Run the tests through nginx and Docker
 	@$(SERVER) tests/api/users $(BUILD)/tests/api-tests
+	@USERNS=1 $(SERVER) tests/api/users $(BUILD)/tests/api-tests \
+	    userns posture snapshots pool network
 
 hostile: all $(BUILD)/tests/hostile-tests ## Run the attacks of tests/hostile
 	@ATTACKERS=$(CURDIR)/$(BUILD)/tests/attackers $(SERVER) tests/api/users $(BUILD)/tests/hostile-tests

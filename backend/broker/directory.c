@@ -18,7 +18,7 @@
 #include "backend/guest/protocol.h"
 
 int
-guest_directory_make(int state_fd, const char *id, gid_t gid, struct error *err)
+guest_directory_make(int state_fd, const char *id, uid_t uid, gid_t gid, struct error *err)
 {
     _cleanup_(closep) int guests = beneath_open(state_fd, "guests", O_PATH | O_DIRECTORY);
     int r;
@@ -29,8 +29,7 @@ guest_directory_make(int state_fd, const char *id, gid_t gid, struct error *err)
     if (r < 0)
         return r;
     /* chmod after chown: a change of owner clears the setgid bit. */
-    if (mkdirat(guests, id, 0700) < 0 ||
-        fchownat(guests, id, (uid_t)-1, gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+    if (mkdirat(guests, id, 0700) < 0 || fchownat(guests, id, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 ||
         fchmodat(guests, id, 02750, 0) < 0)
         return error_errno(err, errno, "make guest directory");
     return 0;

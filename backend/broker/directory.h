@@ -1,7 +1,7 @@
 /*
  * Directories that a container sees, below the state directory:
  *
- *   guests/ID  where its guest makes its sockets: root:workers, mode 2750
+ *   guests/ID  where its guest makes its sockets: its root's and of the workers' group, mode 2750
  *   egress/ID  where the egress proxy makes its socket, which the container sees read-only: the
  *              service's, mode 0711
  *
@@ -14,8 +14,9 @@
 
 #include "backend/error.h"
 
-/* Make the guest's socket directory anew, for the group @gid. */
-int guest_directory_make(int state_fd, const char *id, gid_t gid, struct error *err);
+/* Make the guest's socket directory anew, for the container's root, which is @uid on the host
+ * ((uid_t)-1: us), and the group @gid. */
+int guest_directory_make(int state_fd, const char *id, uid_t uid, gid_t gid, struct error *err);
 
 /* Remove it with what the guest left there. Missing is fine. */
 int guest_directory_remove(int state_fd, const char *id, struct error *err);

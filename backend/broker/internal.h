@@ -7,9 +7,9 @@
 /* Labels of what we make in the engine. */
 #define BROKER_LABEL_INSTANCE "sandbox.instance"
 #define BROKER_LABEL_ID "sandbox.id"
-#define BROKER_LABEL_OWNER "sandbox.owner" /* none: born in the pool */
+#define BROKER_LABEL_OWNER "sandbox.owner" /* "" or none: born in the pool */
 #define BROKER_LABEL_SNAPSHOT "sandbox.snapshot"
-#define BROKER_LABEL_EGRESS "sandbox.egress" /* it has a relay to the egress proxy */
+#define BROKER_LABEL_EGRESS "sandbox.egress" /* "1": it has a relay to the egress proxy */
 
 enum { BROKER_NAME_SIZE = 64 };
 
@@ -32,6 +32,9 @@ void broker_name(const struct broker *b, const char *id, enum broker_part part,
 int broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
                 enum broker_part part, const char *image, struct error *err);
 
+/* Make the directory of the guest's sockets anew. */
+int broker_offer_guest(struct broker *b, struct docker *d, const char *id, struct error *err);
+
 /* Make sure that the directory of the egress proxy's socket is there, for a container with a relay.
  */
 int broker_offer_egress(struct broker *b, const struct engine_spec *spec, struct error *err);
@@ -49,7 +52,8 @@ int broker_boot(struct broker *b, struct docker *d, const struct engine_spec *sp
 bool broker_is_pooled(const struct docker_container *c);
 
 /* Tell the guest of a container that was born in the pool whose it is. */
-int broker_give(struct broker *b, const struct engine_spec *spec, struct error *err);
+int broker_give(struct broker *b, struct docker *d, const struct engine_spec *spec,
+                struct error *err);
 
 /* Inspect the main part, settled first if it is not there. The caller has the container's turn. */
 int broker_look(struct broker *b, struct docker *d, const char *id, bool size,

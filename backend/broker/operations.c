@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "backend/broker/directory.h"
+#include "backend/broker/users.h"
 #include "backend/broker/workspace.h"
 #include "backend/guest/guest.h"
 #include "backend/guest/protocol.h"
@@ -57,11 +58,10 @@ broker_info(const struct broker *b, struct docker *d, struct engine_info *ret, s
         return r;
     *ret = (struct engine_info){
         .disk_enforced = info.storage_opt_size,
-        .remaps_users = info.remaps_users,
     };
     if (b)
         snprintf(ret->full_network, sizeof(ret->full_network), "%s",
-                 full_state_names[full_state(b->full)]);
+                 full_state_names[full_state(b->full, ret->full_trouble)]);
     snprintf(ret->version, sizeof(ret->version), "%s", info.version);
     snprintf(ret->storage_driver, sizeof(ret->storage_driver), "%s", info.storage_driver);
     snprintf(ret->cgroup_version, sizeof(ret->cgroup_version), "%s", info.cgroup_version);
@@ -69,8 +69,13 @@ broker_info(const struct broker *b, struct docker *d, struct engine_info *ret, s
     snprintf(ret->runc_build, sizeof(ret->runc_build), "%s", info.runc_build);
     snprintf(ret->kernel, sizeof(ret->kernel), "%s", info.kernel_version);
     snprintf(ret->gpu_runtime, sizeof(ret->gpu_runtime), "%s", info.gpu_runtime);
-    for (size_t i = 0; i < ENGINE_RUNTIMES_MAX; i++)
+    for (size_t i = 0; i < ENGINE_RUNTIMES_MAX; i++) {
         snprintf(ret->runtimes[i], sizeof(ret->runtimes[i]), "%s", info.runtimes[i]);
+        ret->runtime_lacks[i] =
+            (info.runtime_lacks[i] & DOCKER_LACKS_CREATE ? ENGINE_LACKS_CREATE : 0U) |
+            (info.runtime_lacks[i] & DOCKER_LACKS_OPEN ? ENGINE_LACKS_OPEN : 0U) |
+            (info.runtime_lacks[i] & DOCKER_LACKS_NETWORK ? ENGINE_LACKS_NETWORK : 0U);
+    }
     return 0;
 }
 
@@ -252,8 +257,11 @@ broker_boot(struct broker *b, struct docker *d, const struct engine_spec *spec, 
 int
 broker_run(struct broker *b, struct docker *d, const struct engine_spec *spec, struct error *err)
 {
-    int r = workspace_attach(b->state_fd, spec, err);
+    struct users users;
+    int r = users_find(d, &users, err);
 
+    if (r == 0)
+        r = workspace_attach(b->state_fd, &users, spec, err);
     if (r == 0)
         r = broker_offer_egress(b, spec, err);
     return r < 0 ? r : broker_boot(b, d, spec, err);
@@ -265,7 +273,7 @@ broker_create(struct broker *b, struct docker *d, const struct engine_spec *spec
     int r = broker_remove(b, d, spec->id, err);
 
     if (r == 0)
-        r = guest_directory_make(b->state_fd, spec->id, b->context->gid, err);
+        r = broker_offer_guest(b, d, spec->id, err);
     if (r == 0)
         r = broker_make(b, d, spec, PART_MAIN, spec->image, err);
     /* Not before: what Docker refuses to create shall leave no workspace, which nobody removes. */
@@ -310,7 +318,7 @@ broker_start(struct broker *b, struct docker *d, const struct engine_spec *spec,
     if (r == 0)
         r = broker_run(b, d, spec, err);
     if (r == 0 && pooled) /* its guest was started for nobody */
-        r = broker_give(b, spec, err);
+        r = broker_give(b, d, spec, err);
     return broker_missing(r, err);
 }
 

@@ -160,7 +160,7 @@ broker_rollback(struct broker *b, struct docker *d, const struct engine_spec *sp
     if (r == 0)
         r = swap(b, d, spec->id, &swapped, err);
     if (r == 0)
-        r = guest_directory_make(b->state_fd, spec->id, b->context->gid, err);
+        r = broker_offer_guest(b, d, spec->id, err);
     if (r == 0)
         r = broker_run(b, d, spec, err);
     if (r < 0)

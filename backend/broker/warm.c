@@ -1,7 +1,7 @@
 /*
  * Containers of the pool: started without an owner, and adopted by one while they run. Until then
  * no command has run in them, so that all that is inside is the image's and the guest's. One that
- * was born in the pool carries no label of an owner, which Docker could not add later.
+ * was born in the pool carries no owner in its label, which Docker could not add later.
  */
 #include "backend/broker/internal.h"
 
@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 
 #include "backend/broker/directory.h"
+#include "backend/broker/users.h"
 #include "backend/broker/workspace.h"
 #include "backend/guest/control.h"
 
@@ -24,7 +25,7 @@ broker_warm(struct broker *b, struct docker *d, const struct engine_spec *spec, 
     int r = broker_remove(b, d, spec->id, err);
 
     if (r == 0)
-        r = guest_directory_make(b->state_fd, spec->id, b->context->gid, err);
+        r = broker_offer_guest(b, d, spec->id, err);
     if (r == 0)
         r = broker_make(b, d, spec, PART_MAIN, spec->image, err);
     if (r == 0)
@@ -39,16 +40,20 @@ broker_warm(struct broker *b, struct docker *d, const struct engine_spec *spec, 
 bool
 broker_is_pooled(const struct docker_container *c)
 {
-    return !json_object_get(c->labels, BROKER_LABEL_OWNER);
+    return json_string_length(json_object_get(c->labels, BROKER_LABEL_OWNER)) == 0;
 }
 
 int
-broker_give(struct broker *b, const struct engine_spec *spec, struct error *err)
+broker_give(struct broker *b, struct docker *d, const struct engine_spec *spec, struct error *err)
 {
+    struct users users;
     char directory[PATH_SIZE];
+    int r = users_find(d, &users, err);
 
+    if (r < 0)
+        return r;
     snprintf(directory, sizeof(directory), "%s/guests/%s", b->context->state_dir, spec->id);
-    return guest_adopt(directory, (uid_t)spec->uid, err);
+    return guest_adopt(directory, (uid_t)users_inside(&users, spec->uid), err);
 }
 
 /* The directory that the container whose PID 1 is @pid has at /workspace. */
@@ -91,6 +96,7 @@ int
 broker_adopt(struct broker *b, struct docker *d, const struct engine_spec *spec, struct error *err)
 {
     struct docker_container c = {0};
+    struct users users;
     bool pooled;
     int r = broker_look(b, d, spec->id, false, &c, err);
 
@@ -100,10 +106,12 @@ broker_adopt(struct broker *b, struct docker *d, const struct engine_spec *spec,
         return broker_missing(r, err);
     if (!c.running || !pooled)
         return error_set(err, ERR_NOT_FOUND, "there is no such container in the pool");
-    r = workspace_adopt(b->state_fd, spec, err);
+    r = users_find(d, &users, err);
+    if (r == 0)
+        r = workspace_adopt(b->state_fd, &users, spec, err);
     if (r == 0)
         r = check_inside(b, spec, c.pid, err);
-    return r < 0 ? r : broker_give(b, spec, err);
+    return r < 0 ? r : broker_give(b, d, spec, err);
 }
 
 int

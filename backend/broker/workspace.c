@@ -89,11 +89,12 @@ release(int state_fd, const char *id)
 }
 
 /*
- * Mount the directory @source onto @slot. The mount gets its flags before it is put in place, for
- * what propagates into a container is a copy of it as it was then (mount_namespaces(7)).
+ * Mount the directory @source onto @slot, its users mapped by the user namespace @mapping unless
+ * that is -1. The mount gets its flags before it is put in place, for what propagates into a
+ * container is a copy of it as it was then (mount_namespaces(7)).
  */
 static int
-bind(int source, int slot, bool read_only, uint64_t propagation)
+bind(int source, int slot, bool read_only, uint64_t propagation, int mapping)
 {
     struct mount_attr attr = {
         .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | (read_only ? MOUNT_ATTR_RDONLY : 0),
@@ -102,6 +103,10 @@ bind(int source, int slot, bool read_only, uint64_t propagation)
     _cleanup_(closep) int tree =
         open_tree(source, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 
+    if (mapping >= 0) {
+        attr.attr_set |= MOUNT_ATTR_IDMAP;
+        attr.userns_fd = (unsigned)mapping;
+    }
     if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ||
         move_mount(tree, "", slot, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
         return -errno;
@@ -123,35 +128,40 @@ workspace_slot(int state_fd, const char *id, struct error *err)
     slot = beneath_open(slots, id, O_PATH | O_DIRECTORY);
     if (slot < 0)
         return error_errno(err, errno, "open slot");
-    r = bind(slot, slot, false, MS_SHARED); /* with the container that is bound to it */
+    r = bind(slot, slot, false, MS_SHARED, -1); /* with the container that is bound to it */
     return r < 0 ? error_errno(err, -r, "mount slot") : 0;
 }
 
 int
-workspace_adopt(int state_fd, const struct engine_spec *spec, struct error *err)
+workspace_adopt(int state_fd, const struct users *users, const struct engine_spec *spec,
+                struct error *err)
 {
     _cleanup_(closep) int workspace = -1;
+    _cleanup_(closep) int mapping = -1;
     _cleanup_(closep) int slot = open_slot(state_fd, spec->id);
     int r;
 
     if (slot < 0)
         return error_errno(err, errno, "open slot");
     r = open_workspace(state_fd, spec, &workspace, err);
+    if (r == 0)
+        r = users_mapping(users, spec->uid, &mapping, err);
     if (r < 0)
         return r;
-    r = bind(workspace, slot, spec->workspace_access == ACCESS_RO, MS_PRIVATE);
+    r = bind(workspace, slot, spec->workspace_access == ACCESS_RO, MS_PRIVATE, mapping);
     return r < 0 ? error_errno(err, -r, "mount workspace") : 0;
 }
 
 int
-workspace_attach(int state_fd, const struct engine_spec *spec, struct error *err)
+workspace_attach(int state_fd, const struct users *users, const struct engine_spec *spec,
+                 struct error *err)
 {
     int r;
 
     if (spec->workspace_access == ACCESS_NONE)
         return 0;
     r = workspace_slot(state_fd, spec->id, err);
-    return r < 0 ? r : workspace_adopt(state_fd, spec, err);
+    return r < 0 ? r : workspace_adopt(state_fd, users, spec, err);
 }
 
 int

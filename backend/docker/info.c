@@ -4,6 +4,7 @@
 #include "backend/docker/call.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { INFO_TIMEOUT_MS = 10000 };
@@ -70,6 +71,7 @@ fill_runtimes(const json_t *root, struct docker_info *info)
                 strlen(name) >= sizeof(info->runtimes[0]))
                 continue; /* a name that was cut would name another runtime */
             docker_message(name, info->runtimes[count], sizeof(info->runtimes[0]));
+            info->runtime_lacks[count] = docker_runtime_lacks(value);
             count++;
         }
     }
@@ -155,6 +157,35 @@ remaps_users(const json_t *root)
     return false;
 }
 
+/* Read a decimal number that @end follows. Returns what follows that; NULL if there is none. */
+static const char *
+read_id(const char *text, char end, unsigned *ret)
+{
+    char *rest;
+    unsigned long id = strtoul(text, &rest, 10);
+
+    *ret = (unsigned)id;
+    return *text >= '0' && *text <= '9' && id < UINT32_MAX && *rest == end ? rest + 1 : NULL;
+}
+
+/* An engine that remaps users keeps their files in a directory that is called after its root:
+ * /var/lib/docker/UID.GID. */
+static void
+fill_users(const json_t *root, struct docker_info *info)
+{
+    const char *name = strrchr(info->root_dir, '/');
+    unsigned uid, gid;
+
+    info->remaps_users = remaps_users(root);
+    if (!info->remaps_users || !name)
+        return;
+    name = read_id(name + 1, '.', &uid);
+    if (!name || !read_id(name, '\0', &gid))
+        return;
+    info->root_uid = uid;
+    info->root_gid = gid;
+}
+
 int
 docker_version(struct docker *d, struct docker_info *ret, struct error *err)
 {
@@ -194,7 +225,7 @@ docker_info(struct docker *d, struct docker_info *ret, struct error *err)
     fill_runtimes(root, &info);
     fill_gpu_runtime(root, &info);
     fill_runc(version, root, &info);
-    info.remaps_users = remaps_users(root);
+    fill_users(root, &info);
     copy_string(info.cgroup_version, sizeof(info.cgroup_version),
                 json_object_get(root, "CgroupVersion"));
     copy_string(info.kernel_version, sizeof(info.kernel_version),

@@ -52,8 +52,6 @@ build_request(struct buf *b, const struct guest_command *command, size_t cap, st
 {
     struct guest_request head = {
         .magic = GUEST_REQUEST_MAGIC,
-        .uid = command->uid,
-        .gid = command->gid,
         .flags = cap > 0 ? GUEST_DETACHED : 0,
         .timeout_ms = command->timeout_ms,
         .input_len = command->input ? command->input_len : 0,

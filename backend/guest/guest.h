@@ -36,10 +36,8 @@ struct guest_command {
     const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH as execvp(3) does */
     const char *const *env;  /* NULL-terminated "NAME=value", added over the image's; may be NULL */
     const char *cwd;         /* absolute; NULL: the guest's default */
-    uid_t uid;
-    gid_t gid;
-    int64_t timeout_ms; /* from the start of the command; the guest kills what is left then */
-    const void *input;  /* bytes for its stdin; NULL: /dev/null */
+    int64_t timeout_ms;      /* from the start of the command; the guest kills what is left then */
+    const void *input;       /* bytes for its stdin; NULL: /dev/null */
     size_t input_len;
     const struct guest_sink *sink; /* NULL: nobody listens */
     int cancel_fd; /* a peer's going away on this socket (POLLRDHUP) ends the command; -1: none */

@@ -23,7 +23,7 @@
 #define GUEST_SPOOL_PREFIX "spool-" /* and the execution's id in 16 hexadecimal digits */
 
 enum {
-    GUEST_REQUEST_MAGIC = 0x32425347, /* changes with this file */
+    GUEST_REQUEST_MAGIC = 0x33425347, /* changes with this file */
     GUEST_BODY_MAX = 2 << 20,         /* bytes of a request's strings */
     GUEST_OUTPUT_MAX = 64 << 10,      /* bytes of output in one frame */
     GUEST_SPOOL_CAP_MAX = 16 << 20,   /* bytes that are kept of each stream of a detached one */
@@ -49,8 +49,6 @@ struct guest_request {
     uint32_t body_len;
     uint32_t argc; /* at least 1 */
     uint32_t envc;
-    uint32_t uid; /* neither is ever 0 */
-    uint32_t gid;
     uint32_t flags;
     uint32_t reserved; /* 0 */
     int64_t timeout_ms;

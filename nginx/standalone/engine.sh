@@ -83,7 +83,7 @@ private_start() {
     namespace=$(private_namespace)
     forwarding_take
     mkdir -p "$docker"
-    chmod 700 "$docker"
+    chmod 711 "$docker" # where it remaps users, those of containers pass through
     # Settings of its own (runtimes, say), instead of those of the system's engine.
     [ -e "$docker/daemon.json" ] || echo '{}' >"$docker/daemon.json"
     # The run-time state of a dead engine misleads the next one: its pid files may name strangers.

@@ -405,8 +405,6 @@ world_run_shell(const char *script, int64_t timeout_ms, struct outcome *o)
     const char *const argv[] = {"sh", "-c", script, NULL};
     const struct guest_command command = {
         .argv = argv,
-        .uid = TEST_UID,
-        .gid = TEST_GID,
         .timeout_ms = timeout_ms,
         .cancel_fd = -1,
     };

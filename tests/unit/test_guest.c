@@ -98,8 +98,7 @@ static void
 no_signal_ignored(void **state)
 {
     const char *const argv[] = {"grep", "^SigIgn", "/proc/self/status", NULL};
-    const struct guest_command command = {
-        .argv = argv, .uid = TEST_UID, .gid = TEST_GID, .timeout_ms = TIMEOUT_MS, .cancel_fd = -1};
+    const struct guest_command command = {.argv = argv, .timeout_ms = TIMEOUT_MS, .cancel_fd = -1};
     struct outcome o;
 
     (void)state;
@@ -118,8 +117,6 @@ environment_and_directory(void **state)
         .argv = argv,
         .env = env,
         .cwd = "/tmp",
-        .uid = TEST_UID,
-        .gid = TEST_GID,
         .timeout_ms = TIMEOUT_MS,
         .cancel_fd = -1,
     };
@@ -178,8 +175,6 @@ program_lookup(void **state)
             .argv = argv,
             .env = env,
             .cwd = programs[i].cwd,
-            .uid = TEST_UID,
-            .gid = TEST_GID,
             .timeout_ms = TIMEOUT_MS,
             .cancel_fd = -1,
         };
@@ -202,8 +197,6 @@ run_with_input(const char *script, const char *input, size_t len, struct outcome
     const char *const argv[] = {"sh", "-c", script, NULL};
     const struct guest_command command = {
         .argv = argv,
-        .uid = TEST_UID,
-        .gid = TEST_GID,
         .timeout_ms = TIMEOUT_MS,
         .input = input,
         .input_len = len,
@@ -270,8 +263,6 @@ large_requests(void **state)
         char expected[64];
         const struct guest_command command = {
             .argv = argv,
-            .uid = TEST_UID,
-            .gid = TEST_GID,
             .timeout_ms = TIMEOUT_MS,
             .input = "input",
             .input_len = 5,
@@ -418,8 +409,7 @@ peer_goes_away(void **state)
 {
     const char *const argv[] = {"sh", "-c",
                                 "trap '' TERM; echo on; (setsid sleep 999 &); sleep 999", NULL};
-    struct guest_command command = {
-        .argv = argv, .uid = TEST_UID, .gid = TEST_GID, .timeout_ms = TIMEOUT_MS};
+    struct guest_command command = {.argv = argv, .timeout_ms = TIMEOUT_MS};
     int before;
 
     (void)state;
@@ -529,22 +519,11 @@ static void
 bad_requests(void **state)
 {
     static const struct guest_request requests[] = {
-        {.magic = 1, .body_len = 4, .argc = 1, .uid = 1, .gid = 1, .timeout_ms = 1},
-        {.magic = GUEST_REQUEST_MAGIC, .body_len = 4, .argc = 1, .gid = 1, .timeout_ms = 1},
-        {.magic = GUEST_REQUEST_MAGIC, .body_len = 4, .argc = 1, .uid = 1, .timeout_ms = 1},
-        {.magic = GUEST_REQUEST_MAGIC,
-         .body_len = 4,
-         .argc = 3,
-         .uid = 1,
-         .gid = 1,
-         .timeout_ms = 1},
-        {.magic = GUEST_REQUEST_MAGIC, .body_len = 4, .argc = 1, .uid = 1, .gid = 1},
-        {.magic = GUEST_REQUEST_MAGIC,
-         .body_len = GUEST_BODY_MAX + 1,
-         .argc = 1,
-         .uid = 1,
-         .gid = 1,
-         .timeout_ms = 1},
+        {.magic = 1, .body_len = 4, .argc = 1, .timeout_ms = 1},
+        {.magic = GUEST_REQUEST_MAGIC, .body_len = 4, .timeout_ms = 1},
+        {.magic = GUEST_REQUEST_MAGIC, .body_len = 4, .argc = 3, .timeout_ms = 1},
+        {.magic = GUEST_REQUEST_MAGIC, .body_len = 4, .argc = 1, .timeout_ms = 0},
+        {.magic = GUEST_REQUEST_MAGIC, .body_len = GUEST_BODY_MAX + 1, .argc = 1, .timeout_ms = 1},
     };
     size_t i;
 

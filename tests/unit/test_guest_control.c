@@ -38,8 +38,6 @@ run_job(void *p)
     const struct guest_command command = {
         .id = job->id,
         .argv = argv,
-        .uid = TEST_UID,
-        .gid = TEST_GID,
         .timeout_ms = TIMEOUT_MS,
         .cancel_fd = -1,
     };
@@ -143,8 +141,7 @@ static uint64_t
 fill_guest(void)
 {
     static const char *const argv[] = {"sleep", "999", NULL};
-    struct guest_command command = {
-        .argv = argv, .uid = TEST_UID, .gid = TEST_GID, .timeout_ms = 100 * TIMEOUT_MS};
+    struct guest_command command = {.argv = argv, .timeout_ms = 100 * TIMEOUT_MS};
     struct guest_result result;
     struct capture errout;
     bool ended = false;
@@ -253,8 +250,7 @@ assert_user(unsigned uid)
         "id; whoami; stat -c '%a %u %g %n' ~ /workspace; touch ~/x && ls ~; rm ~/x; "
         "grep -c sandbox /etc/passwd; stat -c '%a %u' / /home /etc/passwd",
         NULL};
-    const struct guest_command command = {
-        .argv = argv, .uid = uid, .gid = uid, .timeout_ms = TIMEOUT_MS, .cancel_fd = -1};
+    const struct guest_command command = {.argv = argv, .timeout_ms = TIMEOUT_MS, .cancel_fd = -1};
     char expected[512];
     struct outcome o;
 

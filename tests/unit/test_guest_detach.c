@@ -24,8 +24,6 @@ command_of(const char *const *argv)
     return (struct guest_command){
         .id = next_id,
         .argv = argv,
-        .uid = TEST_UID,
-        .gid = TEST_GID,
         .timeout_ms = TIMEOUT_MS,
     };
 }

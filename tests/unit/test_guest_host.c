@@ -230,8 +230,7 @@ static void
 guests_gone_bad(void **state)
 {
     const char *const argv[] = {"sh", NULL};
-    const struct guest_command command = {
-        .argv = argv, .uid = 1, .gid = 1, .timeout_ms = 1, .cancel_fd = -1};
+    const struct guest_command command = {.argv = argv, .timeout_ms = 1, .cancel_fd = -1};
     char dir[] = "/tmp/test-guest-XXXXXX";
     char path[64];
     int fds = count_own_fds();

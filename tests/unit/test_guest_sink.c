@@ -88,8 +88,6 @@ run_heard(const char *const *argv, struct heard *h, int64_t quiet_ms, struct out
     };
     const struct guest_command command = {
         .argv = argv,
-        .uid = TEST_UID,
-        .gid = TEST_GID,
         .timeout_ms = TIMEOUT_MS,
         .sink = &sink,
         .cancel_fd = -1,

@@ -75,10 +75,8 @@ adopt(struct guest *g, uint64_t id)
     adopted.uid = (uid_t)id;
     adopted.gid = (gid_t)id;
     r = home_prepare(&adopted);
-    if (r == 0) {
-        g->uid = adopted.uid;
-        g->gid = adopted.gid;
-    }
+    if (r == 0)
+        keeper_user_set(g, adopted.uid, adopted.gid);
     return r;
 }
 

@@ -22,7 +22,7 @@ struct slot_table;
 
 /* Lifetime: process. What PID 1 was told and opened; inherited by the supervisors. */
 struct guest {
-    uid_t uid; /* of the container's user, for its home and /etc/passwd; a request names its own */
+    uid_t uid; /* of the container's user; supervisors look in the slot table, see keeper_user() */
     gid_t gid;
     uid_t former; /* while another user is adopted: whose the places were; 0: nobody's */
     const char *run_dir;

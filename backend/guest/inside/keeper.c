@@ -53,6 +53,23 @@ keeper_slots_new(void)
     return p == MAP_FAILED ? NULL : p;
 }
 
+void
+keeper_user_set(struct guest *g, uid_t uid, gid_t gid)
+{
+    g->uid = uid;
+    g->gid = gid;
+    atomic_store(&g->slots->user, (uint64_t)gid << 32 | uid);
+}
+
+void
+keeper_user(const struct guest *g, uid_t *ret_uid, gid_t *ret_gid)
+{
+    uint64_t user = atomic_load(&g->slots->user);
+
+    *ret_uid = (uid_t)(user & UINT32_MAX);
+    *ret_gid = (gid_t)(user >> 32);
+}
+
 unsigned
 keeper_idle_count(const struct slot_table *t)
 {

@@ -21,6 +21,7 @@ enum { SUPERVISORS_MAX = 512 };
 
 /* Lifetime: process. Shared by PID 1 and all supervisors; each of them has a slot. */
 struct slot_table {
+    _Atomic uint64_t user; /* whom commands run as: gid << 32 | uid */
     atomic_bool idle[SUPERVISORS_MAX];
     _Atomic uint64_t running[SUPERVISORS_MAX]; /* the id of the execution; 0: none, or unnamed */
     _Atomic uint64_t killed[SUPERVISORS_MAX];  /* the id of one that is to end, or was */
@@ -28,6 +29,12 @@ struct slot_table {
 
 /* An empty table; NULL on failure. */
 struct slot_table *keeper_slots_new(void);
+
+/* Have commands run as @uid and @gid from now on, also those of supervisors that wait already. */
+void keeper_user_set(struct guest *g, uid_t uid, gid_t gid);
+
+/* Whom commands run as. */
+void keeper_user(const struct guest *g, uid_t *ret_uid, gid_t *ret_gid);
 
 /* How many supervisors wait for a connection. */
 unsigned keeper_idle_count(const struct slot_table *t);

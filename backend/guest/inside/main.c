@@ -163,6 +163,8 @@ main(int argc, char **argv, char **envp)
     g.signals = open_signals();
     g.wanted = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     g.slots = keeper_slots_new();
+    if (g.slots)
+        keeper_user_set(&g, g.uid, g.gid);
     g.relay = g.proxy ? relay_listen() : -1;
     if (g.proxy && g.relay < 0)
         complain("listening for the proxy's clients", errno); /* they are refused, then */

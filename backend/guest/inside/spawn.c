@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backend/guest/inside/keeper.h"
 #include "backend/guest/inside/oom.h"
 
 enum { EXIT_NOT_STARTED = 127, STACK_SIZE = 16 << 10, ALARM_SECONDS = 5 };
@@ -25,11 +26,12 @@ static _Alignas(16) char stack[STACK_SIZE];
 
 /* libc's setters would look after other threads; there are none. */
 static int
-become(const struct guest_request *head)
+become(const struct guest *g)
 {
-    uid_t uid = head->uid;
-    gid_t gid = head->gid;
+    uid_t uid;
+    gid_t gid;
 
+    keeper_user(g, &uid, &gid);
     if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, gid, gid, gid) < 0 ||
         syscall(SYS_setresuid, uid, uid, uid) < 0)
         return errno;
@@ -110,7 +112,7 @@ become_command(void *p)
     if (dup2(s->in, STDIN_FILENO) < 0 || dup2(s->out, STDOUT_FILENO) < 0 ||
         dup2(s->err, STDERR_FILENO) < 0)
         fail(s, GUEST_STAGE_FORK, errno);
-    r = become(&s->request->head);
+    r = become(s->g);
     if (r != 0)
         fail(s, GUEST_STAGE_IDENTITY, r);
     r = enter(s->g, s->request->cwd);
