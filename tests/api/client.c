@@ -160,6 +160,7 @@ take_header(char *line, size_t size, size_t count, void *arg)
     keep_header(line, len, "Allow", r->allow, sizeof(r->allow));
     keep_header(line, len, "Retry-After", r->retry_after, sizeof(r->retry_after));
     keep_header(line, len, "Idempotency-Replayed", r->replayed, sizeof(r->replayed));
+    keep_header(line, len, "X-Sandbox-User", r->sandbox_user, sizeof(r->sandbox_user));
     keep_header(line, len, "WWW-Authenticate", r->authenticate, sizeof(r->authenticate));
     return len;
 }

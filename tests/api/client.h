@@ -31,6 +31,7 @@ struct reply {
     char retry_after[16];
     char authenticate[80];
     char replayed[16];
+    char sandbox_user[160];
     char *head; /* owned; all header lines, NULL if there were none */
 };
 

@@ -228,6 +228,7 @@ parse(const struct buf *answer)
     keep_header(head, "X-Request-Id", r.request_id, sizeof(r.request_id));
     keep_header(head, "Content-Type", r.content_type, sizeof(r.content_type));
     keep_header(head, "WWW-Authenticate", r.authenticate, sizeof(r.authenticate));
+    keep_header(head, "X-Sandbox-User", r.sandbox_user, sizeof(r.sandbox_user));
     keep_header(head, "Allow", r.allow, sizeof(r.allow));
     r.status = strtol(status, NULL, 10);
     r.body = strdup(blank + 4);

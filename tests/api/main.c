@@ -56,6 +56,8 @@ static const struct suite suites[] = {
     {.name = "runtimes", .run = suite_runtimes},
     {.name = "gvisor", .run = suite_gvisor},
     {.name = "service", .run = suite_service},
+    {.name = "tokens", .run = suite_tokens},
+    {.name = "bearer", .run = suite_bearer},
     {.name = "machine", .run = suite_machine},
     {.name = "gvisor-network", .run = suite_gvisor_network},
     {.name = "processes", .run = suite_processes},

@@ -38,6 +38,8 @@ int suite_builds(void);
 int suite_pulls(void);
 int suite_idempotency(void);
 int suite_resume(void);
+int suite_tokens(void);
+int suite_bearer(void);
 int suite_processes(void);
 int suite_tools(void);
 int suite_posture(void);
