@@ -59,6 +59,7 @@ backend_free(struct backend *b)
     backend_end(b);
     store_free(b->store);
     engine_free(b->engine);
+    sodium_memzero(b->token_key, sizeof(b->token_key));
     free(b);
 }
 

@@ -19,7 +19,7 @@
 
 struct store;
 
-enum { INSTANCE_SIZE = 17 };
+enum { INSTANCE_SIZE = 17, TOKEN_KEY_BYTES = 32 };
 
 /* Lifetime: process. Filled in by main before the manager forks, read-only afterwards. */
 struct service_context {
@@ -43,6 +43,8 @@ struct backend {
     struct store *store;       /* owned; NULL until backend_store() */
     struct engine *engine;     /* owned */
     struct settings *settings; /* the reference of the request in hand; NULL between requests */
+    unsigned char token_key[TOKEN_KEY_BYTES]; /* once token_key_read() has read it */
+    bool has_token_key;
 };
 
 /*

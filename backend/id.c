@@ -10,11 +10,18 @@
 
 #include <sodium.h>
 
-enum { CONTAINER_ID_DIGITS = 12, AUDIT_ID_DIGITS = 16, SNAPSHOT_ID_DIGITS = 12, DAY_MS = 86400000 };
+enum {
+    CONTAINER_ID_DIGITS = 12,
+    AUDIT_ID_DIGITS = 16,
+    SNAPSHOT_ID_DIGITS = 12,
+    TOKEN_ID_DIGITS = 12,
+    DAY_MS = 86400000
+};
 
 static const char container_prefix[] = "container_";
 static const char audit_prefix[] = "exec_";
 static const char snapshot_prefix[] = "snapshot_";
+static const char token_prefix[] = "token_";
 
 /* Write @prefix and @bytes (at most 8) random bytes in hex; they must fit into @size. */
 static void
@@ -63,6 +70,12 @@ id_snapshot(char out[SNAPSHOT_ID_SIZE])
     random_id(out, SNAPSHOT_ID_SIZE, snapshot_prefix, SNAPSHOT_ID_DIGITS / 2);
 }
 
+void
+id_token(char out[TOKEN_ID_SIZE])
+{
+    random_id(out, TOKEN_ID_SIZE, token_prefix, TOKEN_ID_DIGITS / 2);
+}
+
 /* Whether @id is @prefix and @digits of lower-case hex. */
 static bool
 is_id(const char *id, const char *prefix, size_t digits)
@@ -98,6 +111,12 @@ void
 id_snapshot_derived(const char *nonce, char out[SNAPSHOT_ID_SIZE])
 {
     id_derived(out, SNAPSHOT_ID_SIZE, snapshot_prefix, nonce, SNAPSHOT_ID_DIGITS / 2);
+}
+
+void
+id_token_derived(const char *nonce, char out[TOKEN_ID_SIZE])
+{
+    id_derived(out, TOKEN_ID_SIZE, token_prefix, nonce, TOKEN_ID_DIGITS / 2);
 }
 
 bool

@@ -10,6 +10,7 @@ enum {
     CONTAINER_ID_SIZE = 24, /* "container_" + 12 hex digits + NUL, with room */
     AUDIT_ID_SIZE = 24,     /* "exec_" + 16 hex digits + NUL, with room */
     SNAPSHOT_ID_SIZE = 24,  /* "snapshot_" + 12 hex digits + NUL, with room */
+    TOKEN_ID_SIZE = 24,     /* "token_" + 12 hex digits + NUL, with room */
     TIMESTAMP_SIZE = 32     /* "2026-03-02T10:00:00Z" + NUL, with room */
 };
 
@@ -28,6 +29,9 @@ void id_audit_of(uint64_t number, char out[AUDIT_ID_SIZE]);
 /* Write a new snapshot id: "snapshot_" and 48 random bits in hex. */
 void id_snapshot(char out[SNAPSHOT_ID_SIZE]);
 
+/* Write a new token id: "token_" and 48 random bits in hex. It is no secret. */
+void id_token(char out[TOKEN_ID_SIZE]);
+
 /*
  * Write the id of a thing that the request with this nonce makes: @prefix and @bytes (at most 8) of
  * a hash over both in hex, so that the request finds it again when it is carried on after a crash.
@@ -39,6 +43,9 @@ void id_audit_derived(const char *nonce, char out[AUDIT_ID_SIZE]);
 
 /* As id_snapshot(), derived. */
 void id_snapshot_derived(const char *nonce, char out[SNAPSHOT_ID_SIZE]);
+
+/* As id_token(), derived. */
+void id_token_derived(const char *nonce, char out[TOKEN_ID_SIZE]);
 
 /* Whether @id is spelled as id_container() does. */
 bool id_is_container(const char *id);

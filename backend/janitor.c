@@ -17,6 +17,7 @@
 #include "backend/retention.h"
 #include "backend/snapshot.h"
 #include "backend/store/store.h"
+#include "backend/token.h"
 
 enum {
     TICK_SECONDS = 1, /* how often the WAL, the background and disks are looked at */
@@ -268,6 +269,8 @@ janitor_pass(struct backend *b, struct error *err)
         r = interrupt_orphans(&p, err);
     if (r == 0)
         r = store_keyed_expire(p.store, time_now_ms() - IDEMPOTENCY_KEPT_MS, err);
+    if (r == 0)
+        r = token_tidy(b, err);
     if (r < 0)
         return r;
     tend_audit(b);
@@ -330,6 +333,9 @@ tick(struct backend *b, struct disk_watch *disk)
     error_clear(&err);
     if (disk_tend(b, disk, &err) < 0 && err.code != ERR_DOCKER_DOWN)
         log_warn("janitor: disk: %s (%s)", err.msg, err.detail);
+    error_clear(&err);
+    if (token_write_uses(b, &err) < 0)
+        log_warn("janitor: uses of tokens: %s (%s)", err.msg, err.detail);
     error_clear(&err);
     if (tend_wal(b, &err) < 0)
         log_warn("janitor: %s (%s)", err.msg, err.detail);

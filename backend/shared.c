@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <sodium.h>
@@ -48,14 +51,18 @@ int
 shared_create(const char *path, struct shared **ret, struct error *err)
 {
     _cleanup_(closep) int fd = -1;
+    char new_path[PATH_MAX];
     struct shared *s;
     struct timespec now;
     int r;
 
-    /* A new inode: whoever still maps the file of an earlier life keeps that one. */
-    if (unlink(path) < 0 && errno != ENOENT)
+    /* A new inode: whoever still maps the file of an earlier life keeps that one. It is there under
+     * its name only when it is whole. */
+    if (snprintf(new_path, sizeof(new_path), "%s.new", path) >= (int)sizeof(new_path))
+        return error_errno(err, ENAMETOOLONG, "path of the shared file");
+    if (unlink(new_path) < 0 && errno != ENOENT)
         return error_errno(err, errno, "unlink of the shared file");
-    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    fd = open(new_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return error_errno(err, errno, "open of the shared file");
     if (ftruncate(fd, (off_t)sizeof(*s)) < 0)
@@ -69,6 +76,8 @@ shared_create(const char *path, struct shared **ret, struct error *err)
     clock_gettime(CLOCK_BOOTTIME, &now);
     s->settings_generation = 1; /* processes start at 0, and so read the overrides */
     s->started_at_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    if (rename(new_path, path) < 0)
+        return error_errno(err, errno, "rename of the shared file");
     *ret = s;
     return 0;
 }
@@ -78,11 +87,16 @@ shared_open(const char *path, struct shared **ret, struct error *err)
 {
     _cleanup_(closep) int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     struct shared *s;
+    struct stat st;
 
     if (fd < 0)
         return errno == ENOENT
                    ? error_set(err, ERR_NOT_FOUND, "no service runs on this state directory")
                    : error_errno(err, errno, "open of the shared file");
+    if (fstat(fd, &st) < 0)
+        return error_errno(err, errno, "stat of the shared file");
+    if (st.st_size != (off_t)sizeof(*s))
+        return error_set(err, ERR_INTERNAL, "the service that runs is of another version");
     s = map(fd, err);
     if (!s)
         return -EIO;

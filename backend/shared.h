@@ -16,7 +16,7 @@
 
 #include "backend/error.h"
 
-enum { SHARED_LOCK_BUCKETS = 512, SHARED_WORKERS_MAX = 64 };
+enum { SHARED_LOCK_BUCKETS = 512, SHARED_WORKERS_MAX = 64, SHARED_USED_TOKENS = 256 };
 
 enum shared_lock_kind {
     SHARED_LOCK_SCOPE,     /* finding or making the container of a scope's key */
@@ -36,6 +36,7 @@ struct shared {
     atomic_int builder_pid;                            /* likewise */
     atomic_int full_gate; /* enum shared_gate: told to the broker, which is root and so does not
                              read the database, where the overrides are */
+    atomic_uint_least64_t used_tokens[SHARED_USED_TOKENS]; /* whose use is to be written; 0: free */
     pthread_mutex_t writer;
     pthread_mutex_t scopes[SHARED_LOCK_BUCKETS];
     pthread_mutex_t containers[SHARED_LOCK_BUCKETS];

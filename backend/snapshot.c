@@ -10,6 +10,7 @@
 #include "backend/engine.h"
 #include "backend/list.h"
 #include "backend/store/store.h"
+#include "backend/utf8.h"
 
 enum { GLANCE_MS = 100 }; /* the janitor comes again */
 
@@ -23,17 +24,7 @@ snapshot_page_done(struct snapshot_page *page)
 bool
 snapshot_name_valid(const char *name)
 {
-    size_t len = strlen(name);
-
-    if (len == 0 || len >= sizeof(((struct snapshot *)0)->name))
-        return false;
-    for (const unsigned char *c = (const unsigned char *)name; *c; c++) {
-        if (*c < 0x20 || *c == 0x7f)
-            return false;
-        if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0) /* U+0080 to U+009F, in UTF-8 */
-            return false;
-    }
-    return true;
+    return utf8_is_name(name, sizeof(((struct snapshot *)0)->name) - 1);
 }
 
 int

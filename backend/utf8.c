@@ -1,7 +1,6 @@
 /* Cut UTF-8: see utf8.h. */
 #include "backend/utf8.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 static bool
@@ -59,4 +58,20 @@ utf8_mend(char *text, size_t *len, size_t *head)
     memmove(text + whole, text + *head + cut, tail - cut);
     *head = whole;
     *len = whole + tail - cut;
+}
+
+bool
+utf8_is_name(const char *text, size_t max)
+{
+    size_t len = strnlen(text, max + 1);
+
+    if (len == 0 || len > max)
+        return false;
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+        if (*c < 0x20 || *c == 0x7f)
+            return false;
+        if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0) /* U+0080 to U+009F */
+            return false;
+    }
+    return true;
 }

@@ -22,7 +22,7 @@ enum {
     ACCEPTS_PER_EVENT = 16, /* then others get a turn */
     CONNECTIONS_MAX = 8192, /* of a worker; more are closed at once */
     IDLE_CONNECTIONS_MAX = 512,
-    CONTROL_QUEUE_MAX = 1024, /* connections that wait for a control thread; more are closed */
+    QUEUE_MAX = 1024, /* connections that wait for a thread of a quick lane; more are closed */
     THREAD_IDLE_MS = 30000,
     RECEIVE_TIMEOUT_S = 10,
     SEND_TIMEOUT_S = 30,
@@ -188,7 +188,7 @@ dispatch(struct dispatcher *d, uint64_t token)
     if (token_lane(token) == LANE_EXECUTION && pool_submit(d->pools[LANE_CONTROL], overloaded) == 0)
         return;
     atomic_fetch_sub(&d->busy, 1);
-    complain(d, "too many requests wait", CONTROL_QUEUE_MAX);
+    complain(d, "too many requests wait", QUEUE_MAX);
     connection_close(d, token_fd(token));
 }
 
@@ -366,7 +366,7 @@ open_pools(struct dispatcher *d, struct error *err)
     for (int lane = 0; r == 0 && lane < LANE_COUNT; lane++) {
         const struct pool_spec spec = {
             .threads_max = d->spec.threads[lane],
-            .queue_max = lane == LANE_CONTROL ? CONTROL_QUEUE_MAX : 0,
+            .queue_max = lane == LANE_EXECUTION ? 0 : QUEUE_MAX,
             .idle_ms = THREAD_IDLE_MS,
             .context = d,
             .thread_begin = thread_begin,

@@ -3,8 +3,9 @@
  * gives a thread of a pool only a connection on which there is something to read. So a peer that is
  * silent, and a kept connection between two requests, hold a descriptor and nothing else.
  *
- * There are two lanes, each with its own listening socket and pool, so that executions, which hold
- * their thread for as long as they run, never stand in the way of quick requests.
+ * There are three lanes, each with its own listening socket and pool, so that executions, which
+ * hold their thread for as long as they run, never stand in the way of quick requests, and neither
+ * of them in the way of nginx, which asks for each who sends it.
  *
  * A connection is in one of three places: armed in the epoll set (one shot), in a pool's queue, or
  * with a thread. Whoever has it may close it, and nobody else touches it. It needs no memory of its
@@ -19,7 +20,7 @@
 
 #include "backend/error.h"
 
-enum lane { LANE_CONTROL, LANE_EXECUTION, LANE_COUNT };
+enum lane { LANE_CONTROL, LANE_EXECUTION, LANE_AUTHENTICATION, LANE_COUNT };
 
 struct pool;
 

@@ -12,6 +12,7 @@
 #include "fcgi/audit_command.h"
 #include "fcgi/check_command.h"
 #include "fcgi/manager.h"
+#include "fcgi/token_command.h"
 #include "handlers/json.h"
 #include "handlers/openapi/openapi.h"
 #include "handlers/routes.h"
@@ -25,6 +26,7 @@ static const char usage_text[] =
     "                               engine, at who may read what, and at the service's sockets\n"
     "       sandboxd gpu [LIBRARY]  show what NVIDIA's library says, as JSON\n"
     "       sandboxd audit verify|export --state DIR\n"
+    "       sandboxd token add|list|revoke --state DIR\n"
     "       sandboxd openapi        print the API's description, as GET openapi.json answers it\n"
     "       sandboxd version\n"
     "\n"
@@ -141,6 +143,8 @@ main(int argc, char **argv)
         return nvml_main(argc == 3 ? argv[2] : "libnvidia-ml.so.1");
     if (strcmp(command, "audit") == 0)
         return audit_command(argc - 1, argv + 1);
+    if (strcmp(command, "token") == 0)
+        return token_command(argc - 1, argv + 1);
     if (strcmp(command, "openapi") == 0 && argc == 2)
         return openapi();
     if (strcmp(command, "version") == 0 && argc == 2) {

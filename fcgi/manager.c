@@ -65,6 +65,7 @@ static int
 run_role(struct manager *m, const struct child *c)
 {
     struct state *s = &m->state;
+    const int listeners[LANE_COUNT] = {s->control_fd, s->exec_fd, s->auth_fd};
     struct error err = {0};
 
     close(s->pid_fd);
@@ -74,6 +75,7 @@ run_role(struct manager *m, const struct child *c)
     if (c->kind != KIND_WORKER) {
         close(s->control_fd);
         close(s->exec_fd);
+        close(s->auth_fd);
     }
     if (role_enter(kind_names[c->kind], m->ctx, c->kind == KIND_BROKER, m->pid, &err) < 0) {
         log_error("cannot start: %s", err.detail);
@@ -83,7 +85,7 @@ run_role(struct manager *m, const struct child *c)
     case KIND_BROKER:
         return broker_main(m->ctx, s->broker_fd);
     case KIND_WORKER:
-        return worker_main(m->ctx, s->control_fd, s->exec_fd);
+        return worker_main(m->ctx, listeners);
     case KIND_JANITOR:
         return janitor_main(m->ctx);
     case KIND_BUILDER:

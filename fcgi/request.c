@@ -32,6 +32,7 @@ enum param {
     PARAM_IF_MATCH,
     PARAM_ACCEPT,
     PARAM_IDEMPOTENCY_KEY,
+    PARAM_AUTHORIZATION,
     PARAM_COUNT
 };
 
@@ -48,6 +49,7 @@ static const char *const param_names[PARAM_COUNT] = {
     [PARAM_IF_MATCH] = "HTTP_IF_MATCH",
     [PARAM_ACCEPT] = "HTTP_ACCEPT",
     [PARAM_IDEMPOTENCY_KEY] = "HTTP_IDEMPOTENCY_KEY",
+    [PARAM_AUTHORIZATION] = "HTTP_AUTHORIZATION",
 };
 
 struct params {
@@ -148,6 +150,7 @@ request_params(char *const *envp, struct incoming *in, struct error *err)
         .if_match = p.values[PARAM_IF_MATCH],
         .accept = p.values[PARAM_ACCEPT],
         .idempotency_key = p.values[PARAM_IDEMPOTENCY_KEY],
+        .authorization = p.values[PARAM_AUTHORIZATION],
         .content_length = parse_content_length(p.values[PARAM_CONTENT_LENGTH]),
     };
     choose_request_id(&p, in->request_id);

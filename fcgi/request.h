@@ -33,6 +33,7 @@ struct incoming {
     const char *if_match;
     const char *accept;
     const char *idempotency_key;
+    const char *authorization; /* nginx passes it to the authentication's socket alone */
     char request_id[REQUEST_ID_MAX + 1];
     int64_t content_length; /* as announced; -1: not */
     const char *body;       /* not NUL-terminated */

@@ -18,7 +18,8 @@ put_problem_headers(struct buf *b, const struct answer *a)
     int retry_after = problem_retry_after(&a->error);
 
     if (a->error.code == ERR_UNAUTHENTICATED)
-        buf_printf(b, "WWW-Authenticate: Basic realm=\"sandbox\"\r\n");
+        buf_printf(b, "WWW-Authenticate: %s\r\n",
+                   a->challenge ? a->challenge : "Basic realm=\"sandbox\"");
     if (a->error.code == ERR_METHOD_NOT_ALLOWED)
         buf_printf(b, "Allow: %s\r\n", a->allow);
     if (retry_after > 0)
@@ -47,6 +48,8 @@ put(FCGX_Stream *out, const struct incoming *in, const struct answer *a, int sta
         put_problem_headers(&b, a);
     else if (a->response.etag[0])
         buf_printf(&b, "ETag: %s\r\n", a->response.etag);
+    if (a->user[0] && !failed)
+        buf_printf(&b, "X-Sandbox-User: %s\r\n", a->user);
     if (a->replayed && !failed)
         buf_printf(&b, "Idempotency-Replayed: true\r\n");
     if (buf_printf(&b, "\r\n") < 0 || FCGX_PutStr(b.data, (int)b.len, out) < 0)

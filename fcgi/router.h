@@ -7,6 +7,7 @@
 
 #include "backend/backend.h"
 #include "backend/error.h"
+#include "backend/store/records.h"
 #include "fcgi/request.h"
 #include "handlers/handler.h"
 
@@ -18,6 +19,9 @@ struct answer {
     struct error error; /* ERR_NONE: the response counts, else this does */
     char allow[64];     /* for a 405: the methods of the path */
     bool replayed;      /* the first answer to this Idempotency-Key, once more */
+    /* What only authenticate() answers: */
+    char user[OWNER_SIZE]; /* who it is; "" for nobody */
+    const char *challenge; /* of a 401; NULL: that of basic authentication */
 };
 
 /*

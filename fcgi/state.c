@@ -14,10 +14,11 @@
 
 #include "backend/egress/egress.h"
 #include "backend/log.h"
+#include "backend/token_key.h"
 
 enum { BACKLOG = 511 };
 
-static const char *const socket_names[] = {"control.sock", "exec.sock", "broker.sock"};
+static const char *const socket_names[] = {"control.sock", "exec.sock", "auth.sock", "broker.sock"};
 
 /* A failure about a file in the state directory: the sentence names it, since an admin reads it. */
 static int
@@ -191,7 +192,9 @@ state_take(struct state *s, const struct service_context *ctx, int wait_seconds,
         r = take_pid_file(s, err);
     if (r == 0)
         r = take_lock(s, wait_seconds, err);
-    return r == 0 ? make_database(s, ctx, err) : r;
+    if (r == 0)
+        r = make_database(s, ctx, err);
+    return r == 0 ? token_key_make(ctx, err) : r;
 }
 
 /* A listening socket run/@name, mode 0660, of the group @gid; a stale one is replaced. */
@@ -224,20 +227,24 @@ state_listen(struct state *s, const struct service_context *ctx, gid_t peer_gid,
     r = listen_on(s, ctx, socket_names[0], peer_gid, &s->control_fd, err);
     if (r == 0)
         r = listen_on(s, ctx, socket_names[1], peer_gid, &s->exec_fd, err);
-    return r == 0 ? listen_on(s, ctx, socket_names[2], ctx->gid, &s->broker_fd, err) : r;
+    if (r == 0)
+        r = listen_on(s, ctx, socket_names[2], peer_gid, &s->auth_fd, err);
+    return r == 0 ? listen_on(s, ctx, socket_names[3], ctx->gid, &s->broker_fd, err) : r;
 }
 
 void
 state_leave(struct state *s)
 {
     char path[PATH_MAX];
-    int fds[] = {s->control_fd, s->exec_fd, s->broker_fd};
+    int fds[] = {s->control_fd, s->exec_fd, s->auth_fd, s->broker_fd};
 
     for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
         if (fds[i] >= 0 && snprintf(path, sizeof(path), "%s/run/%s", s->dir, socket_names[i]) > 0)
             unlink(path);
         closep(&fds[i]);
     }
+    if (s->pid_fd >= 0 && snprintf(path, sizeof(path), "%s/run/shared", s->dir) > 0)
+        unlink(path);
     if (s->pid_fd >= 0 && snprintf(path, sizeof(path), "%s/run/sandboxd.pid", s->dir) > 0)
         unlink(path);
     closep(&s->lock_fd);

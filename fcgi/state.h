@@ -3,11 +3,11 @@
  * parts:
  *
  *     sandbox.db          the service account's
+ *     token-key           likewise: what tokens are hashed with
  *     yaml/               the admin's; not made here
- *     run/                sandboxd.pid, lock, shared, and the sockets control, exec (nginx's group)
- *                         and broker (the service's group)
- *     guests/ slots/ workspaces/   root's; the broker makes what is below
- *     log/
+ *     run/                sandboxd.pid, lock, shared, tool.lock, and the sockets control, exec,
+ * auth (nginx's group) and broker (the service's group) guests/ slots/ workspaces/   root's; the
+ * broker makes what is below log/
  */
 #ifndef FCGI_STATE_H
 #define FCGI_STATE_H
@@ -22,12 +22,13 @@ struct state {
     int lock_fd;     /* locked by every process of the service: children inherit it */
     int control_fd;  /* listening sockets */
     int exec_fd;
+    int auth_fd;
     int broker_fd;
 };
 
 #define STATE_NONE                                                                                 \
     {                                                                                              \
-        NULL, -1, -1, -1, -1, -1                                                                   \
+        NULL, -1, -1, -1, -1, -1, -1                                                               \
     }
 
 /*

@@ -14,6 +14,7 @@
 #include "backend/config/current.h"
 #include "backend/id.h"
 #include "backend/log.h"
+#include "fcgi/authenticate.h"
 #include "fcgi/problem.h"
 #include "fcgi/request.h"
 #include "fcgi/response.h"
@@ -123,7 +124,9 @@ serve_request(const struct worker_spec *w, struct backend *b, FCGX_Request *r,
     response_stream_init(&stream, r->out, &in);
     if (request_body(r->in, &in, &body, &at_end, &a.error) == -EPIPE)
         return false;
-    if (a.error.code == ERR_NONE)
+    if (turn->lane == LANE_AUTHENTICATION)
+        authenticate(b, &in, &a);
+    else if (a.error.code == ERR_NONE)
         answer(w, b, &in, &stream.stream, turn, &a);
     if (a.error.code != ERR_NONE)
         log_failure(&in, &a.error);
@@ -233,9 +236,11 @@ worker_serve(struct worker_spec *spec, struct error *err)
         return r;
     settings = current_get(spec->context->current, &generation);
     d = (struct dispatcher_spec){
-        .listeners = {spec->listeners[LANE_CONTROL], spec->listeners[LANE_EXECUTION]},
+        .listeners = {spec->listeners[LANE_CONTROL], spec->listeners[LANE_EXECUTION],
+                      spec->listeners[LANE_AUTHENTICATION]},
         .threads = {(size_t)settings->service.control_threads,
-                    (size_t)settings->service.execution_threads},
+                    (size_t)settings->service.execution_threads,
+                    (size_t)settings->service.authentication_threads},
         .peers = peers,
         .peer_count =
             resolve_peers(&settings->service.allowed_peers, spec->context->privileged, peers),
@@ -260,7 +265,7 @@ worker_serve(struct worker_spec *spec, struct error *err)
 }
 
 int
-worker_main(struct service_context *ctx, int control_fd, int exec_fd)
+worker_main(struct service_context *ctx, const int listeners[LANE_COUNT])
 {
     static struct worker_spec spec;
     struct error err = {0};
@@ -269,8 +274,8 @@ worker_main(struct service_context *ctx, int control_fd, int exec_fd)
     spec = (struct worker_spec){
         .context = ctx,
         .tables = route_tables,
-        .listeners = {control_fd, exec_fd},
     };
+    memcpy(spec.listeners, listeners, sizeof(spec.listeners));
     r = worker_serve(&spec, &err);
     if (r < 0) {
         log_error("%s: %s", err.msg, err.detail);

@@ -27,10 +27,10 @@ struct worker_spec {
 int worker_serve(struct worker_spec *spec, struct error *err);
 
 /*
- * Serve the API on two listening sockets until TERM. Runs as the process's main; returns its exit
- * status. Settings that @ctx already has are used, so that a worker starts with the last good ones
- * also while the YAML is broken.
+ * Serve the API on the listening sockets of its lanes until TERM. Runs as the process's main;
+ * returns its exit status. Settings that @ctx already has are used, so that a worker starts with
+ * the last good ones also while the YAML is broken.
  */
-int worker_main(struct service_context *ctx, int control_fd, int exec_fd);
+int worker_main(struct service_context *ctx, const int listeners[LANE_COUNT]);
 
 #endif

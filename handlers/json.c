@@ -107,6 +107,22 @@ json_snapshot(const struct snapshot *s)
 }
 
 json_t *
+json_token(const struct token *t)
+{
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "id", t->id, "user", t->owner, "name",
+                     t->name, "created_at", json_time(t->created_at_ms), "expires_at",
+                     json_time(t->expires_at_ms), "last_used_at", json_time(t->last_used_at_ms));
+}
+
+json_t *
+json_new_token(const struct token *t, const char *secret)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "id", t->id, "user", t->owner, "name",
+                     t->name, "token", secret, "created_at", json_time(t->created_at_ms),
+                     "expires_at", json_time(t->expires_at_ms));
+}
+
+json_t *
 json_audit_entry(const struct audit_entry *e)
 {
     json_auto_t *details = json_details(e);

@@ -33,6 +33,12 @@ json_t *json_container(const struct settings *s, const struct container *c,
 /* A snapshot; its size in MB, to one decimal. */
 json_t *json_snapshot(const struct snapshot *s);
 
+/* A token, without its secret. */
+json_t *json_token(const struct token *t);
+
+/* A token that was just made, with its secret. */
+json_t *json_new_token(const struct token *t, const char *secret);
+
 json_t *json_audit_entry(const struct audit_entry *e);
 
 /* How an execution went, without what it wrote. */

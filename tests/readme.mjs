@@ -13,7 +13,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 const readme = new URL("../README.md", import.meta.url);
 const write = process.argv.includes("--write");
 const text = readFileSync(readme, "utf8");
-const idPattern = /\b(?:container|exec|snapshot)_[0-9a-f]+\b/g;
+const idPattern = /\b(?:container|exec|snapshot|token)_[0-9a-f]+\b/g;
 const renamed = new Map(); // ids in the README to those of this run
 
 // Where the README's server lives, and where the one at hand does.
@@ -21,6 +21,7 @@ const here = (command) =>
   command
     .replaceAll("/var/lib/sandboxd", process.env.SANDBOX_STATE)
     .replaceAll("https://localhost:8443/api/sandbox", process.env.SANDBOX_URL)
+    .replaceAll("build/release/sandboxd", process.env.SANDBOXD)
     .replace(idPattern, (id) => renamed.get(id) ?? id);
 
 const there = (output) =>
@@ -48,6 +49,7 @@ function run(command) {
 const shape = (output) =>
   output
     .replace(idPattern, (id) => `${id.split("_")[0]}_ID`)
+    .replace(/\bsbx_[0-9a-f]{64}\b/g, "TOKEN")
     .replace(/\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?/g, "TIME")
     .replace(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, "UUID")
     .replace(/\b([0-9a-f]{12}|[0-9a-f]{16,})\b/g, "HEX")

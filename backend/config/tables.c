@@ -99,6 +99,9 @@ static const struct field service_fields[] = {
     {.name = "execution_threads", .type = FIELD_INT,
      .offset = offsetof(struct service, execution_threads),
      .min = 1, .max = 4096},
+    {.name = "authentication_threads", .type = FIELD_INT,
+     .offset = offsetof(struct service, authentication_threads),
+     .min = 1, .max = 256},
     {.name = "drain_seconds", .type = FIELD_INT, .offset = offsetof(struct service, drain_seconds),
      .max = 3600},
     {.name = "uid_first", .type = FIELD_INT, .offset = offsetof(struct service, uid_first),
@@ -280,7 +283,8 @@ static const char sandbox_default_text[] =
     " \"selective\": {\"untiered\": true, \"agents\": [],"
     "               \"tiers\": [\"Sandbox\", \"Restricted\", \"Standard\", \"Elevated\"]},"
     " \"service\": {\"user\": \"sandboxd\", \"allowed_peers\": [\"www-data\"], \"workers\": 2,"
-    "             \"control_threads\": 8, \"execution_threads\": 64, \"drain_seconds\": 10,"
+    "             \"control_threads\": 8, \"execution_threads\": 64,"
+    "             \"authentication_threads\": 4, \"drain_seconds\": 10,"
     "             \"uid_first\": 200000, \"uid_last\": 265535, \"max_output_bytes\": 1048576,"
     "             \"docker_runtime\": \"runc\", \"log_format\": \"text\"},"
     " \"containers\": {\"idle_stop_seconds\": 1800, \"idle_remove_seconds\": 604800,"

@@ -8,4 +8,8 @@ migration_0001_init:
 migration_0002_whole_seed:
     .incbin "backend/store/migrations/0002_whole_seed.sql"
     .byte 0
+    .global migration_0003_tokens
+migration_0003_tokens:
+    .incbin "backend/store/migrations/0003_tokens.sql"
+    .byte 0
     .section .note.GNU-stack,"",@progbits

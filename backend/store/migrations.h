@@ -4,7 +4,12 @@
 
 extern const char migration_0001_init[];
 extern const char migration_0002_whole_seed[];
+extern const char migration_0003_tokens[];
 
-static const char *const migrations[] = {migration_0001_init, migration_0002_whole_seed};
+static const char *const migrations[] = {
+    migration_0001_init,
+    migration_0002_whole_seed,
+    migration_0003_tokens,
+};
 
 #endif

@@ -216,6 +216,26 @@ struct snapshot_filter {
     int64_t limit;
 };
 
+enum { TOKEN_HASH_BYTES = 32 };
+
+/* A bearer token, without its secret. */
+struct token {
+    int64_t seq; /* the order of creation, set by the store */
+    char id[TOKEN_ID_SIZE];
+    char owner[OWNER_SIZE]; /* whom it stands for */
+    char name[NAME_SIZE];   /* text of an admin's */
+    int64_t created_at_ms;
+    int64_t expires_at_ms;   /* 0: never */
+    int64_t last_used_at_ms; /* some moments late; 0: never */
+};
+
+/* What a list of tokens is narrowed to. NULL and 0 do not narrow. */
+struct token_filter {
+    const char *owner;
+    int64_t before; /* seq: only older ones */
+    int64_t limit;
+};
+
 enum pool_status { POOL_WARMING = 1, POOL_READY, POOL_DRAINING };
 
 /* Spellings, NULL-terminated; index = value - 1. */

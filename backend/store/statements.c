@@ -25,6 +25,7 @@
     "AND MAX(last_used_at, COALESCE(started_at, 0)) <= ?1 "                                        \
     "AND NOT EXISTS (SELECT 1 FROM audit a "                                                       \
     "                WHERE a.status = 'running' AND +a.container_id = container.id)"
+#define TOKEN_COLUMNS "seq, id, owner, name, created_at, expires_at, last_used_at"
 #define SNAPSHOT_COLUMNS                                                                           \
     "seq, id, container_id, owner, name, status, worker, size_bytes, created_at"
 
@@ -289,5 +290,20 @@ const char *const statement_sql[STMT_COUNT] = {
     [STMT_IDEMPOTENCY_FORGET] =
         "DELETE FROM idempotency WHERE owner = ?1 AND key = ?2 AND nonce = ?3",
     [STMT_IDEMPOTENCY_EXPIRE] = "DELETE FROM idempotency WHERE created_at < ?1",
+
+    [STMT_TOKEN_COUNT] =
+        "SELECT COUNT(*) FROM token WHERE owner = ?1 AND id <> ?2 "
+        "AND (expires_at IS NULL OR expires_at > ?3)",
+    [STMT_TOKEN_PUT] =
+        "INSERT INTO token (id, owner, name, hash, created_at, expires_at) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET hash = ?4, "
+        "created_at = ?5, expires_at = ?6, last_used_at = NULL",
+    [STMT_TOKEN_BY_HASH] = "SELECT " TOKEN_COLUMNS ", hash FROM token WHERE hash = ?1",
+    [STMT_TOKEN_LIST] =
+        "SELECT " TOKEN_COLUMNS " FROM token WHERE (?1 IS NULL OR owner = ?1) "
+        "AND (?2 = 0 OR seq < ?2) ORDER BY seq DESC LIMIT ?3",
+    [STMT_TOKEN_DELETE] = "DELETE FROM token WHERE id = ?1 RETURNING " TOKEN_COLUMNS,
+    [STMT_TOKEN_USED] = "UPDATE token SET last_used_at = ?2 WHERE seq = ?1",
+    [STMT_TOKEN_EXPIRE] = "DELETE FROM token WHERE expires_at < ?1",
 };
 /* clang-format on */

@@ -201,6 +201,33 @@ int store_snapshot_removing(struct store *s, const char *id, struct error *err);
 /* Forget it. Missing is fine. */
 int store_snapshot_delete(struct store *s, const char *id, struct error *err);
 
+/*
+ * Insert @t under the hash of its secret, or, where there is one with its id (of a request that is
+ * carried on), give that one this secret instead of its own. Synced. Errors: ERR_QUOTA_EXCEEDED if
+ * its owner has @max others that have not expired by t->created_at_ms.
+ */
+int store_token_put(struct store *s, const struct token *t,
+                    const unsigned char hash[TOKEN_HASH_BYTES], int64_t max, struct error *err);
+
+/* The token whose secret has this hash, as of now, whoever changed it. Errors: ERR_NOT_FOUND. */
+int store_token_by_hash(struct store *s, const unsigned char hash[TOKEN_HASH_BYTES],
+                        struct token *ret, struct error *err);
+
+/* The tokens that @filter lets through, newest first. *ret is an array of *ret_count that the
+ * caller frees. */
+int store_token_list(struct store *s, const struct token_filter *filter, struct token **ret,
+                     size_t *ret_count, struct error *err);
+
+/* Forget the token; *ret is what it was. Synced. Errors: ERR_NOT_FOUND. */
+int store_token_delete(struct store *s, const char *id, struct token *ret, struct error *err);
+
+/* Note that the @count tokens with these seqs were used at @now_ms. Missing ones are fine. */
+int store_token_used(struct store *s, const int64_t *seqs, size_t count, int64_t now_ms,
+                     struct error *err);
+
+/* Forget those that expired before @before_ms. */
+int store_token_expire(struct store *s, int64_t before_ms, struct error *err);
+
 /* How many containers of @owner (NULL: of everybody) there are, and executions running and since
  * @since_ms. */
 int store_counts(struct store *s, const char *owner, int64_t since_ms, struct counts *ret,

@@ -253,14 +253,14 @@ openapi_document(const struct route *const *tables)
     json_t *tags = json_array();
     json_t *operations = paths(tables, tags);
 
-    return json_pack("{s:s, s:{s:s, s:s, s:s}, s:[{s:s}], s:[{s:[]}], s:o, s:o, s:o}", "openapi",
-                     "3.1.0", "info", "title", "Sandbox API", "version", SANDBOXD_VERSION,
-                     "description",
+    return json_pack("{s:s, s:{s:s, s:s, s:s}, s:[{s:s}], s:[{s:[]}, {s:[]}], s:o, s:o, s:o}",
+                     "openapi", "3.1.0", "info", "title", "Sandbox API", "version",
+                     SANDBOXD_VERSION, "description",
                      "Runs untrusted commands in containers. A user sees and touches only what is "
                      "theirs. Every answer carries `X-Request-Id`; failures are "
                      "`application/problem+json` (RFC 9457).",
-                     "servers", "url", "/api/sandbox", "security", "basic", "tags", tags, "paths",
-                     operations, "components", components);
+                     "servers", "url", "/api/sandbox", "security", "basic", "bearer", "tags", tags,
+                     "paths", operations, "components", components);
 }
 
 /*

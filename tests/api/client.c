@@ -16,18 +16,28 @@ enum { REQUEST_TIMEOUT_SECONDS = 120, REPLY_MAX = 64 << 20 };
 /* The server under test, and one kept-alive connection to it. */
 static struct {
     CURL *curl;
-    const char *url;
+    const struct client_door *door;
     const char *cacert;
     const char *state;
 } server;
 
+/* How tests/with-server made it. */
+static struct client_door front = {.prove = client_prove_by_password};
+
+void
+client_use_door(const struct client_door *door)
+{
+    server.door = door ? door : &front;
+}
+
 int
 client_init(void)
 {
-    server.url = getenv("SANDBOX_URL");
+    front.url = getenv("SANDBOX_URL");
+    client_use_door(NULL);
     server.cacert = getenv("SANDBOX_CACERT");
     server.state = getenv("SANDBOX_STATE");
-    if (!server.url || !server.cacert || !server.state) {
+    if (!front.url || !server.cacert || !server.state) {
         fprintf(stderr, "run these tests by tests/with-server\n");
         return -1;
     }
@@ -76,25 +86,31 @@ password(const char *user, char *out, size_t size)
     out[strcspn(out, "\n")] = '\0';
 }
 
+void
+client_prove_by_password(CURL *curl, const char *user)
+{
+    char secret[128];
+
+    password(user, secret, sizeof(secret));
+    curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+    curl_easy_setopt(curl, CURLOPT_USERNAME, user);
+    curl_easy_setopt(curl, CURLOPT_PASSWORD, secret);
+}
+
 static void
 set_up(CURL *curl, const char *user, const char *path)
 {
     char url[4096];
-    char secret[128];
 
-    snprintf(url, sizeof(url), "%s%s", server.url, path);
+    snprintf(url, sizeof(url), "%s%s", server.door->url, path);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_CAINFO, server.cacert);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_PROXY, "");
     curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)REQUEST_TIMEOUT_SECONDS);
-    if (user) {
-        password(user, secret, sizeof(secret));
-        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
-        curl_easy_setopt(curl, CURLOPT_USERNAME, user);
-        curl_easy_setopt(curl, CURLOPT_PASSWORD, secret);
-    }
+    if (user)
+        server.door->prove(curl, user);
 }
 
 CURL *
@@ -131,21 +147,26 @@ static size_t
 take_header(char *line, size_t size, size_t count, void *arg)
 {
     struct reply *r = arg;
-    size_t len = size * count;
+    size_t len = size * count, before = r->head ? strlen(r->head) : 0;
+    char *head = realloc(r->head, before + len + 1);
 
+    assert_non_null(head);
+    memcpy(head + before, line, len);
+    head[before + len] = '\0';
+    r->head = head;
     keep_header(line, len, "X-Request-Id", r->request_id, sizeof(r->request_id));
     keep_header(line, len, "Content-Type", r->content_type, sizeof(r->content_type));
     keep_header(line, len, "ETag", r->etag, sizeof(r->etag));
     keep_header(line, len, "Allow", r->allow, sizeof(r->allow));
     keep_header(line, len, "Retry-After", r->retry_after, sizeof(r->retry_after));
     keep_header(line, len, "Idempotency-Replayed", r->replayed, sizeof(r->replayed));
+    keep_header(line, len, "X-Sandbox-User", r->sandbox_user, sizeof(r->sandbox_user));
     keep_header(line, len, "WWW-Authenticate", r->authenticate, sizeof(r->authenticate));
     return len;
 }
 
-/* Send what the handle is set up for. */
-static struct reply
-perform(CURL *curl, struct curl_slist *headers)
+struct reply
+client_perform(CURL *curl, struct curl_slist *headers)
 {
     struct reply r = {0};
     struct buf body;
@@ -183,7 +204,7 @@ send_request(const char *user, const char *method, const char *path, const void 
         curl_easy_setopt(server.curl, CURLOPT_POSTFIELDSIZE, (long)len);
     }
     headers = curl_slist_append(headers, "Expect:");
-    r = perform(server.curl, headers);
+    r = client_perform(server.curl, headers);
     curl_slist_free_all(headers);
     return r;
 }
@@ -219,6 +240,7 @@ void
 reply_done(struct reply *r)
 {
     free(r->body);
+    free(r->head);
     json_decref(r->json);
     *r = (struct reply){0};
 }

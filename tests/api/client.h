@@ -31,7 +31,21 @@ struct reply {
     char retry_after[16];
     char authenticate[80];
     char replayed[16];
+    char sandbox_user[160];
+    char *head; /* owned; all header lines, NULL if there were none */
 };
+
+/* Another way to the server than SANDBOX_URL with the users' passwords. */
+struct client_door {
+    const char *url;                             /* as SANDBOX_URL */
+    void (*prove)(CURL *curl, const char *user); /* have a request prove that it is of @user */
+};
+
+/* Send all requests through @door, which lives meanwhile; NULL: as at the beginning. */
+void client_use_door(const struct client_door *door);
+
+/* Have a request prove who it is of by @user's password; what a door does where there is none. */
+void client_prove_by_password(CURL *curl, const char *user);
 
 /* Make users and their passwords known; once, before the tests. Returns 0 or -1. */
 int client_init(void);
@@ -52,6 +66,10 @@ struct reply call_raw(const char *user, const char *method, const char *path, co
 /* A curl handle of the caller's, set up as call() does it (TLS, user, timeout), for special
  * requests. */
 CURL *client_handle(const char *user, const char *path);
+
+/* Send what @curl is set up for, with the extra @headers (NULL: none), both the caller's. Fails the
+ * test if there is no answer. The caller frees the reply. */
+struct reply client_perform(CURL *curl, struct curl_slist *headers);
 
 void reply_done(struct reply *r);
 

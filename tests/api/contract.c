@@ -39,6 +39,10 @@ make_things(void)
     snprintf(contract.template, STEP_ID_SIZE, "contract");
     template_make("{s:s, s:s}", "name", "contract", "dockerfile", "FROM sandbox-base:latest\n");
     job_run("contract", "build", "ready");
+    r = call(ADMIN, "POST", "/tokens", "{\"user\": \"nobody\"}", NULL);
+    assert_status(&r, 201);
+    snprintf(contract.token, STEP_ID_SIZE, "%s", text_at(&r, "id"));
+    reply_done(&r);
 }
 
 int
@@ -56,6 +60,9 @@ contract_open(void **state)
 int
 contract_close(void **state)
 {
+    struct reply r = act(ADMIN, "DELETE", "/tokens/%s", contract.token);
+
+    reply_done(&r); /* where a test has deleted it, it is gone */
     json_decref(contract.document);
     contract.document = NULL;
     return templates_clean(state);
@@ -138,10 +145,9 @@ thing(const char *path, const char *name)
     static const struct {
         const char *name, *path, *value;
     } things[] = {
-        {"sid", "/containers/", contract.snapshot},
-        {"id", "/containers/", contract.container},
-        {"id", "/audit/", contract.entry},
-        {"id", "/templates/", contract.template},
+        {"sid", "/containers/", contract.snapshot}, {"id", "/containers/", contract.container},
+        {"id", "/audit/", contract.entry},          {"id", "/templates/", contract.template},
+        {"id", "/tokens/", contract.token},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(things); i++)
@@ -264,12 +270,12 @@ contract_state(void)
 
     snprintf(snapshots, sizeof(snapshots), "/containers/%s/snapshots?limit=500",
              contract.container);
-    json =
-        json_pack("{s:o, s:o, s:o, s:o, s:o, s:O, s:O}", "engine", warm_engine_ids(), "containers",
-                  stable("/containers?limit=500", "containers"), "snapshots",
-                  stable(snapshots, "snapshots"), "templates", stable("/templates", "templates"),
-                  "running", stable("/audit?status=running&limit=500", "entries"),
-                  "executions_running", at(&status, "executions_running"), "config", config.json);
+    json = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:O, s:O}", "engine", warm_engine_ids(),
+                     "containers", stable("/containers?limit=500", "containers"), "snapshots",
+                     stable(snapshots, "snapshots"), "templates", stable("/templates", "templates"),
+                     "tokens", stable("/tokens?limit=500", "tokens"), "running",
+                     stable("/audit?status=running&limit=500", "entries"), "executions_running",
+                     at(&status, "executions_running"), "config", config.json);
     assert_non_null(json);
     reply_done(&status);
     reply_done(&config);

@@ -23,13 +23,14 @@ struct operation {
 };
 
 /* What stands in the braces of paths, and is there: alice's container, a snapshot of it, an
- * execution that is over, a template of the API's that is ready. */
+ * execution that is over, a template of the API's that is ready, a token. */
 extern struct contract {
     json_t *document;
     char container[STEP_ID_SIZE];
     char snapshot[STEP_ID_SIZE];
     char entry[STEP_ID_SIZE];
     char template[STEP_ID_SIZE];
+    char token[STEP_ID_SIZE];
 } contract;
 
 /* A cmocka setup and teardown of a group: get the description and make the things; remove all. */

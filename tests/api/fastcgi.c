@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fastcgi.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,34 +94,52 @@ put_request(struct buf *b, const struct fastcgi_param *params, const char *body,
     put_stream(b, FCGI_STDIN, body, len);
 }
 
-/* Connect as @account: the kernel shows a peer the effective uid at this moment. */
+/* Connect to run/@socket_name as @uid and @gid; with @must, the socket's mode has to allow it. The
+ * kernel shows a peer the effective uid at this moment. */
 static int
-connect_as(const char *account, const char *socket_name)
+connect_as(uid_t uid, gid_t gid, bool must, const char *socket_name)
 {
-    /* NOLINTNEXTLINE(concurrency-mt-unsafe): one thread */
-    const struct passwd *who = getpwnam(account);
     const struct timeval silence = {.tv_sec = SILENCE_SECONDS};
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     char name[64], path[STEP_PATH_SIZE];
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int rc;
 
-    assert_non_null(who);
     assert_true(fd >= 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence));
     snprintf(name, sizeof(name), "run/%s", socket_name);
     state_path(name, path);
     assert_true(strlen(path) < sizeof(address.sun_path));
     memcpy(address.sun_path, path, strlen(path) + 1);
-    assert_int_equal(setegid(who->pw_gid), 0);
-    assert_int_equal(seteuid(who->pw_uid), 0);
+    assert_int_equal(setegid(gid), 0);
+    assert_int_equal(seteuid(uid), 0);
     rc = connect(fd, (struct sockaddr *)&address, sizeof(address));
     assert_int_equal(seteuid(0), 0);
     assert_int_equal(setegid(0), 0);
+    assert_true(rc == 0 || !must);
     if (rc == 0)
         return fd;
     close(fd);
     return -1;
+}
+
+/* Connect as the account "USER" or "USER:GROUP". */
+static int
+connect_account(const char *account, const char *socket_name)
+{
+    size_t len = strcspn(account, ":");
+    _cleanup_(freep) char *user = strndup(account, len);
+    const struct passwd *who;
+    const struct group *group = NULL;
+
+    assert_non_null(user);
+    who = getpwnam(user); /* NOLINT(concurrency-mt-unsafe): one thread */
+    assert_non_null(who);
+    if (account[len] == ':') {
+        group = getgrnam(account + len + 1); /* NOLINT(concurrency-mt-unsafe): one thread */
+        assert_non_null(group);
+    }
+    return connect_as(who->pw_uid, group ? group->gr_gid : who->pw_gid, group != NULL, socket_name);
 }
 
 /* Send it, up to where the service closes; what that answered before can still be read. */
@@ -209,6 +228,7 @@ parse(const struct buf *answer)
     keep_header(head, "X-Request-Id", r.request_id, sizeof(r.request_id));
     keep_header(head, "Content-Type", r.content_type, sizeof(r.content_type));
     keep_header(head, "WWW-Authenticate", r.authenticate, sizeof(r.authenticate));
+    keep_header(head, "X-Sandbox-User", r.sandbox_user, sizeof(r.sandbox_user));
     keep_header(head, "Allow", r.allow, sizeof(r.allow));
     r.status = strtol(status, NULL, 10);
     r.body = strdup(blank + 4);
@@ -222,7 +242,7 @@ struct reply
 fastcgi_call(const char *account, const char *socket_name, const struct fastcgi_param *params,
              const void *body, size_t len)
 {
-    _cleanup_(closep) int fd = connect_as(account, socket_name);
+    _cleanup_(closep) int fd = connect_account(account, socket_name);
     _cleanup_(buf_done) struct buf request;
     _cleanup_(buf_done) struct buf answer;
 

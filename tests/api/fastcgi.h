@@ -18,7 +18,8 @@ void fastcgi_params(struct fastcgi_param list[8], const char *user, const char *
 
 /*
  * Send a request with @params and a body of @len bytes to the socket run/@socket, as the account
- * @account. The caller frees the reply; its status is 0 if the service closed without an answer.
+ * @account ("USER", or "USER:GROUP" for another group, by which it has to be able to connect). The
+ * caller frees the reply; its status is 0 if the service closed without an answer.
  */
 struct reply fastcgi_call(const char *account, const char *socket,
                           const struct fastcgi_param *params, const void *body, size_t len);

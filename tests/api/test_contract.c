@@ -147,6 +147,11 @@ static const struct example {
     {.operation = "getTemplates", .status = 200, .filled = "templates"},
     {.operation = "deleteTemplatesById", .status = 204},
 
+    {.operation = "postTokens", .status = 201, .filled = "token",
+     .body = "{\"user\": \"nobody\", \"name\": \"two\", \"expires_in_seconds\": 1}"},
+    {.operation = "getTokens", .status = 200, .filled = "tokens"},
+    {.operation = "deleteTokensById", .status = 204},
+
     {.operation = "deleteContainersByIdSnapshotsBySid", .status = 204},
     {.operation = "postContainersCleanup", .status = 200, .filled = "removed",
      .body = "{\"idle_seconds\": 0, \"dry_run\": true}"},

@@ -35,6 +35,7 @@ static const struct base {
     {"postTemplates", "{\"name\": \"contract-mutant\", \"image\": \"localhost:1/none:latest\"}",
      false},
     {"postTemplates", "{\"name\": \"contract-mutant\", \"dockerfile\": \"FROM scratch\"}", false},
+    {"postTokens", "{\"user\": \"nobody\"}", false},
     /* clang-format on */
 };
 

@@ -186,8 +186,8 @@ other_names_of_the_parameter_are_not_believed(void **state)
 static void
 only_nginxs_account_may_speak_to_the_sockets(void **state)
 {
-    static const char *const accounts[] = {"nobody", "sandboxd", "root"};
-    static const char *const sockets[] = {"control.sock", "exec.sock"};
+    static const char *const accounts[] = {"nobody", "nobody:www-data", "sandboxd", "root"};
+    static const char *const sockets[] = {"control.sock", "exec.sock", "auth.sock"};
     struct fastcgi_param params[8];
 
     (void)state;
@@ -241,6 +241,9 @@ static const struct {
     {"GET", "/audit", NULL, 401, 200, 200, 200},
     {"GET", MISSING_ENTRY, NULL, 401, 404, 404, 404},
     {"GET", MISSING_ENTRY "/output", NULL, 401, 404, 404, 404},
+    {"GET", "/tokens", NULL, 401, 403, 403, 200},
+    {"POST", "/tokens", "{}", 401, 403, 403, 422},
+    {"DELETE", "/tokens/token_000000000000", NULL, 401, 403, 403, 404},
 };
 
 static void

@@ -146,7 +146,7 @@ run_worker(const int listeners[LANE_COUNT])
     snprintf(shared, sizeof(shared), "%s/shared", server.dir);
     ctx.state_dir = server.dir;
     spec = (struct worker_spec){
-        .context = &ctx, .tables = tables, .listeners = {listeners[0], listeners[1]}};
+        .context = &ctx, .tables = tables, .listeners = {listeners[0], listeners[1], listeners[2]}};
     if (shared_create(shared, &ctx.shared, &err) < 0 || current_new(yaml, &ctx.current, &err) < 0 ||
         worker_serve(&spec, &err) < 0) {
         fprintf(stderr, "worker: %s: %s\n", err.msg, err.detail);
@@ -219,6 +219,8 @@ worker_teardown(void **state)
                                         "shared",
                                         "0.sock",
                                         "1.sock",
+                                        "2.sock",
+                                        "token-key",
                                         "sandbox.db",
                                         "sandbox.db-wal",
                                         "sandbox.db-shm",

@@ -177,6 +177,40 @@ test_reload(void **state)
     assert_answer(&out, "Status: 200 ", "\"user\":\"eve\"");
 }
 
+/* Whatever else is busy, nginx is told who sends a request. */
+static void
+test_authentication_waits_for_nobody(void **state)
+{
+    const struct ask wait = {.uri = "/api/sandbox/wait", .user = "ada"};
+    const struct ask unknown = {.uri = "/api/sandbox/wait", .user = "ada", .length = "7"};
+    static const enum lane lanes[] = {LANE_CONTROL, LANE_CONTROL, LANE_EXECUTION};
+    _cleanup_(closep) int fd = dial(LANE_AUTHENTICATION);
+    _cleanup_(buf_done) struct buf b, out;
+    int busy[ARRAY_LEN(lanes)];
+    char byte;
+
+    (void)state;
+    buf_init(&out, ANSWER_MAX);
+    buf_init(&b, 1 << 16);
+    put_request(&b, &wait);
+    for (size_t i = 0; i < ARRAY_LEN(lanes); i++) { /* that is every thread of both */
+        busy[i] = dial(lanes[i]);
+        assert_true(send_all(busy[i], &b));
+        assert_int_equal(read(server.entered[0], &byte, 1), 1);
+    }
+    for (int i = 0; i < 3; i++) { /* over one connection, and whatever is said of a body */
+        assert_true(exchange(fd, &unknown, &out));
+        assert_answer(&out, "Status: 401 ", "WWW-Authenticate: Bearer realm=\"sandbox\"\r\n");
+        assert_null(strstr(out.data, "X-Sandbox-User"));
+    }
+    for (size_t i = 0; i < ARRAY_LEN(lanes); i++)
+        assert_int_equal(write(server.leave[1], &byte, 1), 1);
+    for (size_t i = 0; i < ARRAY_LEN(lanes); i++) {
+        assert_true(read_answer(busy[i], &out));
+        close(busy[i]);
+    }
+}
+
 int
 main(void)
 {
@@ -184,6 +218,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_silent_peers, worker_setup, worker_teardown),
         cmocka_unit_test_setup_teardown(test_wrong_peer, worker_setup, worker_teardown),
         cmocka_unit_test_setup_teardown(test_overload, worker_setup, worker_teardown),
+        cmocka_unit_test_setup_teardown(test_authentication_waits_for_nobody, worker_setup,
+                                        worker_teardown),
         cmocka_unit_test_setup_teardown(test_drain, worker_setup, worker_teardown),
         cmocka_unit_test_setup_teardown(test_client_gone, worker_setup, worker_teardown),
         cmocka_unit_test_setup_teardown(test_reload, worker_setup, worker_teardown),
