@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+enum { FIRST_ACCOUNT = 1000, NOBODY = 65534 };
+
 int
 settings_tier_rank(const struct settings *s, const char *name)
 {
@@ -47,4 +49,11 @@ settings_access(const struct settings *s, const char *user)
         if (!strcmp(users[i].name, user))
             return &users[i];
     return &s->default_access;
+}
+
+bool
+settings_account_fits(const struct settings *s, int64_t id)
+{
+    return id >= FIRST_ACCOUNT && id != NOBODY && id <= UINT32_MAX - 1 &&
+           (id < s->service.uid_first || id > s->service.uid_last);
 }

@@ -8,4 +8,8 @@ migration_0001_init:
 migration_0002_whole_seed:
     .incbin "backend/store/migrations/0002_whole_seed.sql"
     .byte 0
+    .global migration_0004_quotas
+migration_0004_quotas:
+    .incbin "backend/store/migrations/0004_quotas.sql"
+    .byte 0
     .section .note.GNU-stack,"",@progbits

@@ -4,7 +4,9 @@
 
 extern const char migration_0001_init[];
 extern const char migration_0002_whole_seed[];
+extern const char migration_0004_quotas[];
 
-static const char *const migrations[] = {migration_0001_init, migration_0002_whole_seed};
+static const char *const migrations[] = {migration_0001_init, migration_0002_whole_seed,
+                                         migration_0004_quotas};
 
 #endif
