@@ -92,6 +92,16 @@ step(struct walk *w, int fd, struct error *err)
     }
 }
 
+/* Look at what has been reached. A file system of the tenant's own (FUSE) tells root nothing. */
+static int
+look(const struct walk *w, struct stat *ret, struct error *err)
+{
+    if (fstat(w->fd, ret) == 0)
+        return 0;
+    return errno == EACCES ? refuse(w, "is not to be looked at", err)
+                           : error_errno(err, errno, "stat workspace");
+}
+
 /* Walk the admin's part, in which nobody else may change anything. */
 static int
 walk_above(struct walk *w, const char *above, struct error *err)
@@ -101,8 +111,8 @@ walk_above(struct walk *w, const char *above, struct error *err)
 
     while (r == 0 && next(w, &above)) {
         r = step(w, open_component(w, 0), err);
-        if (r == 0 && fstat(w->fd, &st) < 0)
-            r = error_errno(err, errno, "stat workspace");
+        if (r == 0)
+            r = look(w, &st, err);
         if (r == 0 && (st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0))
             r = refuse(w, "has to be root's, and writable for nobody else", err);
     }
@@ -139,8 +149,8 @@ walk_first(struct walk *w, struct error *err)
         fd = open_component(w, 0);
     }
     r = step(w, fd, err);
-    if (r == 0 && fstat(w->fd, &st) < 0)
-        r = error_errno(err, errno, "stat workspace");
+    if (r == 0)
+        r = look(w, &st, err);
     if (r == 0 && st.st_uid != w->uid && st.st_uid != 0)
         r = refuse(w, "is another user's", err);
     return r;
@@ -207,8 +217,8 @@ ground_open(const char *above, const char *path, uid_t uid, gid_t gid, const cha
         r = walk_first(&w, err);
     if (r == 0)
         r = walk_as_tenant(&w, path, err);
-    if (r == 0 && fstat(w.fd, &st) < 0)
-        r = error_errno(err, errno, "stat workspace");
+    if (r == 0)
+        r = look(&w, &st, err);
     if (r == 0 && st.st_uid != uid)
         r = refuse(&w, "is not the user's own", err);
     if (r < 0)

@@ -111,7 +111,7 @@ struct making {
     struct settings *s;
     json_t *groups, *users, *others; /* borrowed: the parts of the file */
     json_t *membership;              /* owned: user's name to the index of their group */
-    struct access_rule *rules;       /* owned; in any order */
+    struct access_rule *rules;       /* owned */
     size_t count;
 };
 
@@ -186,6 +186,7 @@ make_rules(struct making *m)
         for (size_t j = 0; r == 0 && j < groups[i].users.count; j++)
             if (!json_object_get(m->users, groups[i].users.items[j]))
                 r = add(m, groups[i].users.items[j], NULL);
+    qsort(m->rules, m->count, sizeof(*m->rules), access_rule_order);
     return r;
 }
 

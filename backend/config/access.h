@@ -15,4 +15,7 @@
  */
 int access_resolve(struct settings *s, struct error *err);
 
+/* The order of the rules in settings, for qsort(3) and bsearch(3): by the user's name. */
+int access_rule_order(const void *a, const void *b);
+
 #endif

@@ -234,7 +234,7 @@ struct settings {
     struct list tiers;                 /* struct tier, lowest first */
     struct list templates;             /* struct template_entry */
     struct list groups;                /* struct access_group */
-    struct list users;                 /* struct access_rule, name set: also those of groups */
+    struct list users;                 /* struct access_rule by name: also those of groups */
     struct access_rule default_access; /* role ROLE_UNSET: users not named get no service */
     json_t *policy_json;               /* owned: `policy` as GET config shows it */
     json_t *overrides;                 /* owned: the overrides that were applied, an object */
