@@ -13,11 +13,11 @@
 #include "backend/cleanup.h"
 #include "backend/config/current.h"
 #include "backend/config/settings.h"
+#include "backend/engine.h"
 #include "backend/error.h"
 #include "backend/shared.h"
 
 struct store;
-struct engine;
 
 enum { INSTANCE_SIZE = 17 };
 
@@ -26,7 +26,8 @@ struct service_context {
     const char *state_dir;    /* absolute: sandbox.db, yaml/, workspaces/, guests/, slots/, run/ */
     const char *docker_host;  /* unix:///path or tcp://host:port; only the broker uses it */
     const char *guest_binary; /* absolute path of sandbox-guest on the host */
-    char instance[INSTANCE_SIZE]; /* hex; marks what is this installation's in the engine */
+    char instance[INSTANCE_SIZE];      /* hex; marks what is this installation's in the engine */
+    char posture[ENGINE_POSTURE_SIZE]; /* engine_posture()'s, which takes a while to work out */
     struct shared *shared;
     struct current *current; /* this process's settings; made before the fork, so that a role that
                                  comes back while the YAML is broken has the last good ones */

@@ -9,6 +9,7 @@
 #include "backend/egress/verdict.h"
 #include "backend/guest/protocol.h"
 #include "backend/id.h"
+#include "backend/placement.h"
 
 enum { ENV_NAME_MAX = 128 };
 
@@ -141,7 +142,7 @@ command_call_init(struct command_call *ret, const struct settings *settings,
                   const struct command *command, const struct container *c,
                   const struct audit_entry *entry, struct error *err)
 {
-    bool proxied = egress_proxied(settings, c->network);
+    bool proxied = egress_proxied(settings, placement_network(settings, c));
     json_auto_t *env = proxied ? env_proxied(command->env) : json_incref(command->env);
     int64_t seconds =
         command->timeout_seconds ? command->timeout_seconds : c->limits.timeout_seconds;

@@ -67,8 +67,8 @@ struct command_call {
 
 /*
  * Put @command, run in @c as the execution @entry, into @ret. Where @c reaches the network through
- * the egress proxy, HTTP_PROXY and its like say so, unless the command sets them itself. Errors:
- * ERR_INTERNAL on ENOMEM.
+ * the egress proxy as @settings are now, HTTP_PROXY and its like say so, unless the command sets
+ * them itself. Errors: ERR_INTERNAL on ENOMEM.
  */
 int command_call_init(struct command_call *ret, const struct settings *settings,
                       const struct command *command, const struct container *c,

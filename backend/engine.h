@@ -24,9 +24,18 @@ struct engine;
 enum {
     ENGINE_RUNTIMES_MAX = 8,
     ENGINE_NAME_SIZE = 32,
+    ENGINE_TROUBLE_SIZE = 256,
     ENGINE_IMAGE_ID_SIZE = 80,
+    ENGINE_POSTURE_SIZE = 65,
     ENGINE_STATS_MAX = 512, /* containers in one engine_stats() */
     ENGINE_IMAGES_MAX = 32  /* images that the broker is asked for at one time */
+};
+
+/* What a runtime of gVisor's is kept from by the arguments that the engine gives it, as bits. */
+enum engine_lacks {
+    ENGINE_LACKS_CREATE = 1, /* the guest's socket: nothing runs there */
+    ENGINE_LACKS_OPEN = 2,   /* the egress proxy's socket */
+    ENGINE_LACKS_NETWORK = 4 /* interfaces other than the loopback */
 };
 
 /* The engine as GET status shows it. Strings are "" where it does not say. */
@@ -38,10 +47,12 @@ struct engine_info {
     char runc_build[64];                                  /* what that was built from */
     char kernel[64];                                      /* of the engine's host */
     char runtimes[ENGINE_RUNTIMES_MAX][ENGINE_NAME_SIZE]; /* "" beyond the last */
+    unsigned runtime_lacks[ENGINE_RUNTIMES_MAX];          /* enum engine_lacks, of each */
     char gpu_runtime[8];  /* how it gives out GPUs: "nvidia" or "cdi"; "" if it cannot */
     char full_network[8]; /* what containers of network Full get: "bridge"; "proxy" while the policy
                              blocks domains; "none" where the bridge cannot be had */
-    bool disk_enforced;   /* the storage driver limits a container's disk */
+    char full_trouble[ENGINE_TROUBLE_SIZE]; /* why that is "none"; "" if it is not */
+    bool disk_enforced;                     /* the storage driver limits a container's disk */
 };
 
 /* A container to make. */
@@ -103,6 +114,12 @@ int engine_warm(struct engine *e, const struct engine_spec *spec, struct error *
  * ERR_NOT_FOUND: it does not run, or is somebody's.
  */
 int engine_adopt(struct engine *e, const struct engine_spec *spec, struct error *err);
+
+/*
+ * A hash of all that this program gives its containers whatever their specs say: system calls,
+ * capabilities, mounts, the guest's arguments; hex. Errors: ERR_INTERNAL.
+ */
+int engine_posture(char ret[ENGINE_POSTURE_SIZE], struct error *err);
 
 /* The engine's id of what @image refers to now (15 s). Also ERR_TEMPLATE_NOT_READY. */
 int engine_image_id(struct engine *e, const char *image, char ret[ENGINE_IMAGE_ID_SIZE],

@@ -144,6 +144,7 @@ explain_placement(struct backend *b, const struct placement *where, const char *
     if (template_place(b, where, &ret->plan, &ret->refusal) < 0)
         return ret->refusal.code == ERR_INTERNAL ? (*err = ret->refusal, -EIO) : 0;
     ret->planned = true;
+    ret->network = placement_network(b->settings, &ret->plan);
     name_sources(b->settings, where, ret);
     if (domain)
         explain_domain(b->settings, spelled, ret);

@@ -30,6 +30,7 @@ struct explanation {
     bool planned;          /* the members below are known */
     struct container plan; /* id: the container that would serve, "" for a new one */
     char sources[EXPLAIN_LIMIT_COUNT][EXPLAIN_SOURCE_SIZE]; /* of the plan's limits */
+    enum network network;                                   /* as placement_network() has it */
     char network_source[EXPLAIN_SOURCE_SIZE];
     bool domain_allowed; /* of the domain that was asked for */
     char domain_rule[EGRESS_RULE_SIZE];

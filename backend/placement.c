@@ -52,7 +52,7 @@ plan_tier(const struct settings *s, const struct placement *p, struct container 
     snprintf(c->runtime, sizeof(c->runtime), "%s", s->service.docker_runtime);
     if (!name) {
         c->limits = s->policy.resource_limits;
-        c->network = s->policy.network_policy.enabled ? NETWORK_RESTRICTED : NETWORK_NONE;
+        c->network = NETWORK_RESTRICTED; /* also while the policy is disabled: it may be enabled */
         return 0;
     }
     tier = settings_tier(s, name);
@@ -165,6 +165,12 @@ plan_key(const struct settings *s, struct container *c)
         crypto_generichash_update(&h, (const unsigned char *)identity, strlen(identity) + 1);
     crypto_generichash_final(&h, digest, sizeof(digest));
     sodium_bin2hex(c->scope_key, sizeof(c->scope_key), digest, sizeof(digest));
+}
+
+enum network
+placement_network(const struct settings *s, const struct container *c)
+{
+    return c->tier[0] || s->policy.network_policy.enabled ? c->network : NETWORK_NONE;
 }
 
 int

@@ -37,6 +37,14 @@ int placement_plan(const struct settings *s, const struct placement *p, struct c
                    struct error *err);
 
 /*
+ * What network @c has while the settings are @s, as it is shown. A container without a tier is made
+ * Restricted, so that the policy opens and closes it while it runs, and has None while the policy
+ * is disabled: the egress proxy, which it can ask even then, refuses it everything. One whose row
+ * says None though it has no tier was made without a way to the proxy, and keeps None.
+ */
+enum network placement_network(const struct settings *s, const struct container *c);
+
+/*
  * Whether the settings let an execution by @agent_id on @tier ("" for none) run at all; @sandbox as
  * above. Errors: ERR_SANDBOXING_OFF, ERR_NOT_SELECTED.
  */

@@ -70,9 +70,10 @@ pool_fingerprint(struct backend *b, const struct container *plan, char ret[FINGE
         return r;
     if (stat(b->context->guest_binary, &guest) < 0)
         return error_errno(err, errno, b->context->guest_binary);
-    snprintf(parts, sizeof(parts), "%s %s %s %d %.17g %lld %lld %lld %llu %lld.%09ld", plan->image,
-             image_id, plan->runtime, (int)plan->network, l->cpu_cores, (long long)l->memory_mb,
-             (long long)l->disk_mb, (long long)l->max_processes, (unsigned long long)guest.st_ino,
+    snprintf(parts, sizeof(parts), "%s %s %s %s %d %.17g %lld %lld %lld %llu %lld.%09ld",
+             b->context->posture, plan->image, image_id, plan->runtime, (int)plan->network,
+             l->cpu_cores, (long long)l->memory_mb, (long long)l->disk_mb,
+             (long long)l->max_processes, (unsigned long long)guest.st_ino,
              (long long)guest.st_mtim.tv_sec, guest.st_mtim.tv_nsec);
     crypto_generichash(digest, sizeof(digest), (const unsigned char *)parts, strlen(parts), NULL,
                        0);

@@ -4,9 +4,10 @@
  * `container` in one transaction, so that none gets two owners, and then gives it the owner's
  * workspace and home, which takes milliseconds where a start takes a good part of a second.
  *
- * What a container was made of (image, limits, runtime, network, our own guest) is hashed into its
- * row: one that was made of anything else than a request asks for is never handed out, but
- * replaced. The builder's keeper makes and removes them (pool_keeper.c).
+ * What a container was made of (image, limits, runtime, network, our own guest, and all that this
+ * program gives every container, its seccomp profile say) is hashed into its row: one that was made
+ * of anything else than a request asks for is never handed out, but replaced. The builder's keeper
+ * makes and removes them (pool_keeper.c).
  */
 #ifndef BACKEND_POOL_H
 #define BACKEND_POOL_H

@@ -39,17 +39,30 @@ print_each(FILE *to, const char *prefix, const json_t *sentences)
     }
 }
 
-/* What the engine says, and what is to be said of it. Returns the exit status. */
+/* What an admin should know; NULL where memory is short. */
+static json_t *
+find_warnings(const struct settings *s, const struct engine_info *engine)
+{
+    json_auto_t *list = warnings_of_versions(engine);
+    json_auto_t *networks = warnings_of_networks(s, engine);
+
+    return json_array_extend(list, networks) == 0 && checkup_nameservers(s, list) == 0 ? TAKE(list)
+                                                                                       : NULL;
+}
+
+/* What the engine says, and what is to be said of it and of the machine. Returns the exit status.
+ */
 static int
-check_engine(const struct settings *s, const char *docker_host)
+check_machine(const struct settings *s, const char *docker_host)
 {
     struct engine_info engine = {0};
     struct error err = {0};
     bool answers = checkup_engine(docker_host, &engine, &err) == 0;
-    json_auto_t *warnings = warnings_of_versions(answers ? &engine : NULL);
+    json_auto_t *warnings = find_warnings(s, answers ? &engine : NULL);
     json_auto_t *refusals = answers ? warnings_of_refusals(s, &engine) : json_array();
+    json_auto_t *arguments = answers ? warnings_of_arguments(s, &engine) : json_array();
 
-    if (!warnings || !refusals) {
+    if (!warnings || !refusals || !arguments) {
         fputs("sandboxd: out of memory\n", stderr);
         return 1;
     }
@@ -58,6 +71,7 @@ check_engine(const struct settings *s, const char *docker_host)
     else
         printf("warning: %s: %s; tiers' runtimes are not checked\n", docker_host, err.msg);
     print_each(stdout, "warning: ", warnings);
+    print_each(stdout, "warning: ", arguments);
     print_each(stderr, "", refusals);
     return json_array_size(refusals) > 0 ? 1 : 0;
 }
@@ -85,5 +99,5 @@ check_command(int argc, char **argv, const char *docker_host)
         return 1;
     }
     print_counts(settings);
-    return check_engine(settings, docker_host);
+    return check_machine(settings, docker_host);
 }

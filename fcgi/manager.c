@@ -441,6 +441,8 @@ prepare(struct manager *m, struct error *err)
     if (r == 0)
         r = backend_instance(m->ctx, err);
     if (r == 0)
+        r = engine_posture(m->ctx->posture, err);
+    if (r == 0)
         r = share_memory(m, err);
     return r == 0 ? state_listen(&m->state, m->ctx, peer_gid, err) : r;
 }

@@ -92,18 +92,20 @@ answer(const struct request *req, struct response *res, int status, struct conta
     int r = container_measure(req->backend, c, &stats, &disk_bytes, err);
 
     if (r == 0)
-        r = response_json(res, status, json_container(c, &stats, disk_bytes), err);
+        r = response_json(res, status,
+                          json_container(req->backend->settings, c, &stats, disk_bytes), err);
     container_done(c);
     return r;
 }
 
 static json_t *
-page_items(const struct container_page *page)
+page_items(const struct settings *s, const struct container_page *page)
 {
     json_auto_t *list = json_array();
 
     for (size_t i = 0; list && i < page->count; i++)
-        if (json_array_append_new(list, json_container(&page->items[i], &page->stats[i], -1)) < 0)
+        if (json_array_append_new(list, json_container(s, &page->items[i], &page->stats[i], -1)) <
+            0)
             return NULL;
     return TAKE(list);
 }
@@ -135,7 +137,9 @@ containers_get(const struct request *req, struct response *res, struct error *er
     if (r == 0)
         r = container_list(req->backend, &caller, &filter, &page, err);
     if (r == 0)
-        r = response_json(res, 200, page_json("containers", page_items(&page), page.next), err);
+        r = response_json(
+            res, 200, page_json("containers", page_items(req->backend->settings, &page), page.next),
+            err);
     container_page_done(&page);
     return r;
 }

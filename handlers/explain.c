@@ -52,7 +52,7 @@ network_json(const struct explanation *x, bool asked)
         asked ? json_pack("{s:b, s:s}", "allowed", x->domain_allowed, "rule", x->domain_rule)
               : json_null();
 
-    return json_pack("{s:o, s:s, s:o}", "mode", json_spelled(network_names, (int)x->plan.network),
+    return json_pack("{s:o, s:s, s:o}", "mode", json_spelled(network_names, (int)x->network),
                      "source", x->network_source, "domain", domain);
 }
 

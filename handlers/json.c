@@ -6,6 +6,7 @@
 #include <sodium.h>
 
 #include "backend/cleanup.h"
+#include "backend/placement.h"
 
 enum { REAL_DIGITS = 15 }; /* as many as a double holds in decimal, so that 0.8 stays 0.8 */
 
@@ -62,7 +63,8 @@ json_labels(const char *text)
 }
 
 json_t *
-json_container(const struct container *c, const struct engine_stats *stats, int64_t disk_bytes)
+json_container(const struct settings *s, const struct container *c,
+               const struct engine_stats *stats, int64_t disk_bytes)
 {
     json_auto_t *json = json_pack(
         "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I}", "id", c->id, "agent_id", c->agent_id, "scope",
@@ -70,14 +72,14 @@ json_container(const struct container *c, const struct engine_stats *stats, int6
         json_spelled(container_status_names, (int)c->status), "created_at",
         json_time(c->created_at_ms), "cpu_percent", json_figure(stats->cpu_percent), "memory_mb",
         json_figure(stats->memory_mb), "executions_count", (json_int_t)c->executions_count);
-    json_auto_t *more =
-        json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o}", "owner", c->owner,
-                  "session_id", json_text(c->session_id), "tier", json_text(c->tier), "template",
-                  c->template_name, "network", json_spelled(network_names, (int)c->network),
-                  "workspace_access", json_spelled(access_names, (int)c->workspace_access),
-                  "started_at", json_time(c->started_at_ms), "last_used_at",
-                  json_time(c->last_used_at_ms), "processes", (json_int_t)stats->processes,
-                  "limits", json_limits(&c->limits), "labels", json_labels(c->labels));
+    json_auto_t *more = json_pack(
+        "{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:o}", "owner", c->owner, "session_id",
+        json_text(c->session_id), "tier", json_text(c->tier), "template", c->template_name,
+        "network", json_spelled(network_names, (int)placement_network(s, c)), "workspace_access",
+        json_spelled(access_names, (int)c->workspace_access), "started_at",
+        json_time(c->started_at_ms), "last_used_at", json_time(c->last_used_at_ms), "processes",
+        (json_int_t)stats->processes, "limits", json_limits(&c->limits), "labels",
+        json_labels(c->labels));
 
     if (!json || !more || json_object_update(json, more) < 0)
         return NULL;

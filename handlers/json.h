@@ -25,9 +25,10 @@ json_t *json_figure(double value);
 
 json_t *json_limits(const struct limits *limits);
 
-/* A container and what it uses now; @disk_bytes < 0: not measured (lists), and left out. */
-json_t *json_container(const struct container *c, const struct engine_stats *stats,
-                       int64_t disk_bytes);
+/* A container, its network while the settings are @s, and what it uses now; @disk_bytes < 0: not
+ * measured (lists), and left out. */
+json_t *json_container(const struct settings *s, const struct container *c,
+                       const struct engine_stats *stats, int64_t disk_bytes);
 
 /* A snapshot; its size in MB, to one decimal. */
 json_t *json_snapshot(const struct snapshot *s);

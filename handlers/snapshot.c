@@ -117,7 +117,8 @@ snapshot_post_rollback(const struct request *req, struct response *res, struct e
     if (r == 0)
         r = container_measure(req->backend, &c, &stats, &disk_bytes, err);
     if (r == 0)
-        r = response_json(res, 200, json_container(&c, &stats, disk_bytes), err);
+        r = response_json(res, 200, json_container(req->backend->settings, &c, &stats, disk_bytes),
+                          err);
     container_done(&c);
     return r;
 }

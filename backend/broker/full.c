@@ -11,6 +11,7 @@
 #include "backend/broker/bridge.h"
 #include "backend/broker/firewall.h"
 #include "backend/broker/internal.h"
+#include "backend/egress/resolvers.h"
 #include "backend/log.h"
 
 enum {
@@ -18,8 +19,6 @@ enum {
     LOOKS_A_CHECK = 10, /* and looks between two at what others may have changed */
     KNOWN_WITHIN_MS = 3000 /* after the service's start, the policy; else there is no network */
 };
-
-#define RESOLV_CONF "/etc/resolv.conf"
 
 const char *const full_state_names[] = {
     [FULL_NONE] = "none", [FULL_PROXY] = "proxy", [FULL_BRIDGE] = "bridge"};
@@ -34,8 +33,8 @@ struct full {
     char *listed;                     /* what the kernel shows of it; NULL: it is to be put there */
     bool started;                     /* a thread keeps it */
     bool known;                       /* the policy is: there was a look with it */
-    bool refused;                     /* the engine would not make the network */
-    char trouble[192];                /* why containers get no network; "": they do */
+    char refused[FULL_TROUBLE_SIZE];  /* why the engine does not have the network; "": it may */
+    char trouble[FULL_TROUBLE_SIZE];  /* why containers get no network; "": they do */
 };
 
 struct full *
@@ -55,15 +54,16 @@ full_new(const struct service_context *ctx)
     return f;
 }
 
-/* Note why there is no network ("" that there is), and tell the log what is new. */
+/* Note why there is no network ("" that there is), and tell the log what is new, with @detail. */
 static void
-note(struct full *f, const char *trouble)
+note(struct full *f, const char *trouble, const char *detail)
 {
     if (strcmp(f->trouble, trouble) == 0)
         return;
     snprintf(f->trouble, sizeof(f->trouble), "%s", trouble);
     if (trouble[0])
-        log_warn("containers of network Full get no network: %s", trouble);
+        log_warn("containers of network Full get no network: %s%s%s", trouble,
+                 detail[0] ? ": " : "", detail);
     else
         log_info("containers of network Full get the bridge %s", f->filter.bridge);
 }
@@ -94,7 +94,8 @@ warn_of_no_nameserver(const struct full *f)
 {
     if (f->filter.nameservers.count == 0)
         log_warn("containers of network Full resolve no names: neither egress.nameservers "
-                 "nor " RESOLV_CONF " has an IPv4 address, on port 53, that is not the loopback's");
+                 "nor " RESOLVERS_FILE
+                 " has an IPv4 address, on port 53, that is not the loopback's");
 }
 
 /* Put the filter for @s into the kernel. */
@@ -125,12 +126,10 @@ static void
 shut(struct full *f, const struct error *why)
 {
     struct error err = {0};
-    char trouble[sizeof(f->trouble)];
 
     free(f->listed);
     f->listed = NULL;
-    snprintf(trouble, sizeof(trouble), "%.80s: %.100s", why->msg, why->detail);
-    note(f, trouble);
+    note(f, why->msg, why->detail);
     if (bridge_set_up(f->filter.bridge, false, &err) < 0)
         log_error("the bridge %s stays up: %s (%s)", f->filter.bridge, err.msg, err.detail);
 }
@@ -149,10 +148,10 @@ keep(struct full *f, struct settings *s, bool closed, bool check)
     if (!changed && !check)
         return;
     if (!wanted(f, s)) {
-        note(f, "no tier has it");
+        note(f, "no tier has it", "");
         return;
     }
-    n = nameservers_find(&s->egress.nameservers, RESOLV_CONF);
+    n = nameservers_find(&s->egress.nameservers, RESOLVERS_FILE);
     changed = changed || !nameservers_same(&n, &f->filter.nameservers);
     if (changed || !f->listed || was_changed(f)) {
         if (nameservers_write(&n, f->resolv_conf, &err) < 0 || apply(f, s, closed, &n, &err) < 0) {
@@ -166,9 +165,9 @@ keep(struct full *f, struct settings *s, bool closed, bool check)
         bridge_isolate(f->filter.bridge, &err) < 0)
         shut(f, &err);
     else if (!bridge_forwards())
-        note(f, "the machine does not forward packets (net.ipv4.ip_forward is 0)");
+        note(f, "the machine does not forward packets (net.ipv4.ip_forward is 0)", "");
     else
-        note(f, "");
+        note(f, "", "");
 }
 
 /*
@@ -211,6 +210,7 @@ full_start(struct full *f, struct error *err)
     int rc;
 
     f->started = true;
+    snprintf(f->trouble, sizeof(f->trouble), "the service has just started");
     look(f, true);
     rc = pthread_create(&thread, NULL, keeper_main, f);
     if (rc != 0)
@@ -220,12 +220,13 @@ full_start(struct full *f, struct error *err)
 }
 
 enum full_state
-full_state(struct full *f)
+full_state(struct full *f, char ret_trouble[FULL_TROUBLE_SIZE])
 {
     enum full_state state;
 
     pthread_mutex_lock(&f->lock);
-    state = f->trouble[0] || f->refused ? FULL_NONE : f->filter.closed ? FULL_PROXY : FULL_BRIDGE;
+    snprintf(ret_trouble, FULL_TROUBLE_SIZE, "%s", f->trouble[0] ? f->trouble : f->refused);
+    state = ret_trouble[0] ? FULL_NONE : f->filter.closed ? FULL_PROXY : FULL_BRIDGE;
     pthread_mutex_unlock(&f->lock);
     return state;
 }
@@ -288,10 +289,10 @@ set_dns(struct full *f, struct full_place *ret)
 }
 
 static void
-set_refused(struct full *f, bool refused)
+set_refused(struct full *f, const char *why)
 {
     pthread_mutex_lock(&f->lock);
-    f->refused = refused;
+    snprintf(f->refused, sizeof(f->refused), "%s", why);
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -328,7 +329,7 @@ full_offer(struct full *f, struct docker *d, struct full_place *ret, struct erro
         *err = why;
         return r;
     }
-    set_refused(f, r < 0);
+    set_refused(f, r < 0 ? why.msg : "");
     if (r < 0) {
         log_error("a container of network Full gets no network: %s (%s)", why.msg, why.detail);
         return 0;

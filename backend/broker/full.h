@@ -12,8 +12,9 @@
 #include "backend/backend.h"
 #include "backend/broker/nameservers.h"
 #include "backend/docker/docker.h"
+#include "backend/engine.h"
 
-enum { FULL_PATH_SIZE = 4096 };
+enum { FULL_PATH_SIZE = 4096, FULL_TROUBLE_SIZE = ENGINE_TROUBLE_SIZE };
 
 struct full;
 
@@ -43,8 +44,9 @@ struct full *full_new(const struct service_context *ctx);
  */
 int full_start(struct full *f, struct error *err);
 
-/* What it gives now. */
-enum full_state full_state(struct full *f);
+/* What it gives now; *ret_trouble is a sentence that says why, if that is none, fit for everybody's
+ * eyes, else "". */
+enum full_state full_state(struct full *f, char ret_trouble[FULL_TROUBLE_SIZE]);
 
 /*
  * Find the network in the engine, or make it. *ret names none where there is none to be had; the

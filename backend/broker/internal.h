@@ -7,9 +7,9 @@
 /* Labels of what we make in the engine. */
 #define BROKER_LABEL_INSTANCE "sandbox.instance"
 #define BROKER_LABEL_ID "sandbox.id"
-#define BROKER_LABEL_OWNER "sandbox.owner" /* none: born in the pool */
+#define BROKER_LABEL_OWNER "sandbox.owner" /* "" or none: born in the pool */
 #define BROKER_LABEL_SNAPSHOT "sandbox.snapshot"
-#define BROKER_LABEL_EGRESS "sandbox.egress" /* it has a relay to the egress proxy */
+#define BROKER_LABEL_EGRESS "sandbox.egress" /* "1": it has a relay to the egress proxy */
 
 enum { BROKER_NAME_SIZE = 64 };
 

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <sodium.h>
+
 #include "backend/broker/directory.h"
 #include "backend/broker/users.h"
 #include "backend/egress/egress.h"
@@ -131,13 +133,13 @@ fill_entrypoint(const struct users *users, const struct engine_spec *spec, struc
     memcpy(p->entrypoint, words, sizeof(words));
 }
 
+/* Also those that say nothing are named: the image's would stand in their place. */
 static json_t *
 labels_json(const struct broker *b, const struct engine_spec *spec)
 {
-    return json_pack("{s:s, s:s, s:s*, s:s*}", BROKER_LABEL_INSTANCE, b->context->instance,
-                     BROKER_LABEL_ID, spec->id, BROKER_LABEL_OWNER,
-                     spec->owner[0] ? spec->owner : NULL, BROKER_LABEL_EGRESS,
-                     has_relay(spec) ? "1" : NULL);
+    return json_pack("{s:s, s:s, s:s, s:s}", BROKER_LABEL_INSTANCE, b->context->instance,
+                     BROKER_LABEL_ID, spec->id, BROKER_LABEL_OWNER, spec->owner,
+                     BROKER_LABEL_EGRESS, has_relay(spec) ? "1" : "");
 }
 
 /* Find out what the engine can do for @spec, and where its network is. */
@@ -154,6 +156,32 @@ prepare(struct broker *b, struct docker *d, const struct engine_spec *spec,
     return r < 0 ? r : broker_offer_egress(b, spec, err);
 }
 
+/* What the engine is told of a container, but for what it has to be asked first. Borrows all of
+ * it; p->place is known. */
+static struct docker_create
+compose(const struct broker *b, const struct users *users, const struct engine_spec *spec,
+        struct parts *p, json_t *labels)
+{
+    fill_binds(b, spec, p);
+    fill_entrypoint(users, spec, p);
+    return (struct docker_create){
+        .name = p->name,
+        .image = spec->image,
+        .runtime = spec->runtime,
+        .hostname = spec->id,
+        .entrypoint = p->entrypoint,
+        .binds = p->binds,
+        .labels = labels,
+        .cpu_cores = spec->limits.cpu_cores,
+        .memory_mb = spec->limits.memory_mb,
+        .pids_limit = spec->limits.max_processes + GUEST_RESERVED_TASKS +
+                      (has_relay(spec) ? GUEST_RELAY_TASKS : 0),
+        .gpu_mask = spec->gpu_mask,
+        .network = p->place.network,
+        .dns = p->place.dns,
+    };
+}
+
 int
 broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
             enum broker_part part, const char *image, struct error *err)
@@ -163,34 +191,19 @@ broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
     struct docker_info info = {0};
     struct users users;
     char ignored[DOCKER_ID_SIZE];
-    struct docker_create create = {
-        .name = p.name,
-        .image = image,
-        .runtime = spec->runtime,
-        .hostname = spec->id,
-        .entrypoint = p.entrypoint,
-        .binds = p.binds,
-        .labels = labels,
-        .cpu_cores = spec->limits.cpu_cores,
-        .memory_mb = spec->limits.memory_mb,
-        .pids_limit = spec->limits.max_processes + GUEST_RESERVED_TASKS +
-                      (has_relay(spec) ? GUEST_RELAY_TASKS : 0),
-        .gpu_mask = spec->gpu_mask,
-        .network = p.place.network,
-        .dns = p.place.dns,
-    };
+    struct docker_create create;
     int r = labels ? prepare(b, d, spec, &info, &p.place, err) : error_errno(err, ENOMEM, "labels");
 
     if (r == 0)
         r = users_find(d, &users, err);
     if (r < 0)
         return r;
+    broker_name(b, spec->id, part, p.name);
+    create = compose(b, &users, spec, &p, labels);
+    create.image = image;
     create.gpu_runtime = info.gpu_runtime;
     create.disk_mb = info.storage_opt_size ? spec->limits.disk_mb : 0;
     create.cgroup_v1 = strcmp(info.cgroup_version, "1") == 0;
-    broker_name(b, spec->id, part, p.name);
-    fill_binds(b, spec, &p);
-    fill_entrypoint(&users, spec, &p);
     r = docker_container_create(d, &create, ignored, err);
     if (r == -ENOENT && err) {
         error_clear(err);
@@ -199,4 +212,49 @@ broker_make(struct broker *b, struct docker *d, const struct engine_spec *spec,
                          image);
     }
     return r;
+}
+
+/*
+ * The container that is asked about is one of its own, which has all that a container can have, and
+ * whose names and figures do not matter. Only a cgroup's version takes from one what it gives to
+ * another.
+ */
+int
+engine_posture(char ret[ENGINE_POSTURE_SIZE], struct error *err)
+{
+    static const struct service_context nowhere = {
+        .state_dir = "state", .guest_binary = "guest", .instance = "instance"};
+    static const struct engine_spec spec = {
+        .id = "id",
+        .owner = "owner",
+        .image = "image",
+        .runtime = "runtime",
+        .workspace_access = ACCESS_RW,
+        .network = NETWORK_FULL,
+        .limits = {.cpu_cores = 1, .memory_mb = 1024, .disk_mb = 1, .max_processes = 1},
+        .gpu_mask = 1,
+    };
+    static const struct users users = {0};
+    const struct broker b = {.context = &nowhere};
+    struct parts p = {.place = {.network = "network", .dns = {"dns"}, .resolv_conf = "file"}};
+    json_auto_t *labels = labels_json(&b, &spec);
+    struct docker_create create = compose(&b, &users, &spec, &p, labels);
+    unsigned char digest[(ENGINE_POSTURE_SIZE - 1) / 2];
+    crypto_generichash_state hash;
+
+    create.gpu_runtime = "nvidia";
+    create.disk_mb = spec.limits.disk_mb;
+    crypto_generichash_init(&hash, NULL, 0, sizeof(digest));
+    for (int v = 1; v <= 2; v++) {
+        _cleanup_(freep) char *text = NULL;
+
+        create.cgroup_v1 = v == 1;
+        text = labels ? docker_create_text(&create) : NULL;
+        if (!text)
+            return error_errno(err, ENOMEM, "engine_posture");
+        crypto_generichash_update(&hash, (const unsigned char *)text, strlen(text));
+    }
+    crypto_generichash_final(&hash, digest, sizeof(digest));
+    sodium_bin2hex(ret, ENGINE_POSTURE_SIZE, digest, sizeof(digest));
+    return 0;
 }

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "backend/cleanup.h"
+#include "backend/egress/resolvers.h"
 
 enum { LINE_SIZE = 512 };
 
@@ -31,31 +32,12 @@ add(struct nameservers *n, const char *text)
     n->list[n->count++] = address;
 }
 
-static void
-add_line(struct nameservers *n, const char *line)
-{
-    static const char keyword[] = "nameserver";
-    char address[INET_ADDRSTRLEN];
-    size_t skip = strlen(keyword), len;
-
-    if (strncmp(line, keyword, skip) != 0 || !strchr(" \t", line[skip]) || !line[skip])
-        return;
-    line += skip + strspn(line + skip, " \t");
-    len = strcspn(line, " \t\r\n#;");
-    if (len >= sizeof(address))
-        return;
-    memcpy(address, line, len);
-    address[len] = '\0';
-    if (!strchr(address, ':'))
-        add(n, address);
-}
-
 struct nameservers
 nameservers_find(const struct strings *configured, const char *path)
 {
     struct nameservers n = {0};
     _cleanup_(fclosep) FILE *file = NULL;
-    char line[LINE_SIZE];
+    char line[LINE_SIZE], address[RESOLVER_SIZE];
 
     for (size_t i = 0; i < configured->count; i++)
         add(&n, configured->items[i]);
@@ -63,7 +45,8 @@ nameservers_find(const struct strings *configured, const char *path)
         return n;
     file = fopen(path, "re");
     while (file && fgets(line, sizeof(line), file))
-        add_line(&n, line);
+        if (resolvers_line(line, address) && !strchr(address, ':'))
+            add(&n, address);
     return n;
 }
 

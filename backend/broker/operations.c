@@ -62,7 +62,7 @@ broker_info(const struct broker *b, struct docker *d, struct engine_info *ret, s
     };
     if (b)
         snprintf(ret->full_network, sizeof(ret->full_network), "%s",
-                 full_state_names[full_state(b->full)]);
+                 full_state_names[full_state(b->full, ret->full_trouble)]);
     snprintf(ret->version, sizeof(ret->version), "%s", info.version);
     snprintf(ret->storage_driver, sizeof(ret->storage_driver), "%s", info.storage_driver);
     snprintf(ret->cgroup_version, sizeof(ret->cgroup_version), "%s", info.cgroup_version);
@@ -70,8 +70,13 @@ broker_info(const struct broker *b, struct docker *d, struct engine_info *ret, s
     snprintf(ret->runc_build, sizeof(ret->runc_build), "%s", info.runc_build);
     snprintf(ret->kernel, sizeof(ret->kernel), "%s", info.kernel_version);
     snprintf(ret->gpu_runtime, sizeof(ret->gpu_runtime), "%s", info.gpu_runtime);
-    for (size_t i = 0; i < ENGINE_RUNTIMES_MAX; i++)
+    for (size_t i = 0; i < ENGINE_RUNTIMES_MAX; i++) {
         snprintf(ret->runtimes[i], sizeof(ret->runtimes[i]), "%s", info.runtimes[i]);
+        ret->runtime_lacks[i] =
+            (info.runtime_lacks[i] & DOCKER_LACKS_CREATE ? ENGINE_LACKS_CREATE : 0U) |
+            (info.runtime_lacks[i] & DOCKER_LACKS_OPEN ? ENGINE_LACKS_OPEN : 0U) |
+            (info.runtime_lacks[i] & DOCKER_LACKS_NETWORK ? ENGINE_LACKS_NETWORK : 0U);
+    }
     return 0;
 }
 

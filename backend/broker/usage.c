@@ -112,7 +112,7 @@ learn(struct usage *u, struct docker *docker, struct error *err)
         }
         snprintf(s->engine_id, sizeof(s->engine_id), "%s", list[i].id);
         s->own_tasks = GUEST_RESERVED_TASKS;
-        if (json_object_get(list[i].labels, u->relay_label))
+        if (json_string_length(json_object_get(list[i].labels, u->relay_label)) > 0)
             s->own_tasks += GUEST_RELAY_TASKS;
         s->layout = LAYOUT_UNKNOWN;
         s->at_ms = 0;

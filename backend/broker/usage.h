@@ -16,7 +16,7 @@
 struct usage;
 
 /* An empty one. @label ("key=value") is what this instance's containers carry, @id_label the key of
- * their id, @relay_label of a label that those with a relay have. */
+ * their id, @relay_label of a label that is not empty where there is a relay. */
 struct usage *usage_new(const char *label, const char *id_label, const char *relay_label);
 
 /*

@@ -1,7 +1,7 @@
 /*
  * Containers of the pool: started without an owner, and adopted by one while they run. Until then
  * no command has run in them, so that all that is inside is the image's and the guest's. One that
- * was born in the pool carries no label of an owner, which Docker could not add later.
+ * was born in the pool carries no owner in its label, which Docker could not add later.
  */
 #include "backend/broker/internal.h"
 
@@ -40,7 +40,7 @@ broker_warm(struct broker *b, struct docker *d, const struct engine_spec *spec, 
 bool
 broker_is_pooled(const struct docker_container *c)
 {
-    return !json_object_get(c->labels, BROKER_LABEL_OWNER);
+    return json_string_length(json_object_get(c->labels, BROKER_LABEL_OWNER)) == 0;
 }
 
 int

@@ -49,6 +49,10 @@ int docker_unexpected(const char *what, struct error *err);
  */
 void docker_message(const char *message, char *out, size_t size);
 
+/* What gVisor's arguments keep the runtime from, of which @runtime is the engine's entry (GET
+ * /info); 0 for another runtime. */
+unsigned docker_runtime_lacks(const json_t *runtime);
+
 /* ERR_VALIDATION unless @name can be a container's name or id. */
 int docker_name_check(const char *name, struct error *err);
 

@@ -7,10 +7,13 @@
  * four capabilities for that. There is no network but the one asked for, no swap, no log of the
  * engine (output goes through the guest) and no restart by the engine (the broker decides).
  * MaskedPaths and ReadonlyPaths are left out of the body: the engine's defaults are the strict
- * ones. An image's VOLUMEs cannot be refused here; docker_container_remove() deletes what the engine
- * makes of them.
+ * ones. An image's VOLUMEs cannot be refused here; docker_container_remove() deletes what the
+ * engine makes of them.
+ *
+ * What comes of it is looked at before anybody can start it: posture.h.
  */
 #include "backend/docker/call.h"
+#include "backend/docker/posture.h"
 #include "backend/docker/seccomp.h"
 
 #include <errno.h>
@@ -19,6 +22,7 @@
 
 enum {
     CREATE_TIMEOUT_MS = 60000,
+    INSPECT_TIMEOUT_MS = 10000,
     CPU_CORES_MAX = 4096,
     CPU_PERIOD_US = 100000,
     CPU_QUOTA_MIN_US = 1000,          /* the kernel takes no less */
@@ -292,10 +296,46 @@ send_body(struct docker *d, const char *path, const json_t *body, char ret_id[DO
     if (r < 0)
         return r;
     id = json_object_get(root, "Id");
-    if (json_string_length(id) == 0 || json_string_length(id) >= DOCKER_ID_SIZE)
+    if (json_string_length(id) == 0 || json_string_length(id) >= DOCKER_ID_SIZE ||
+        docker_name_check(json_string_value(id), NULL) < 0)
         return docker_unexpected("ContainerCreate", err);
     snprintf(ret_id, DOCKER_ID_SIZE, "%s", json_string_value(id));
     return 0;
+}
+
+char *
+docker_create_text(const struct docker_create *spec)
+{
+    json_auto_t *body = body_json(spec);
+
+    return body ? json_dumps(body, JSON_COMPACT) : NULL;
+}
+
+/* Look at the container that was made of @body; one that is not as asked, or not to be seen, goes.
+ */
+static int
+inspect_made(struct docker *d, const char *id, json_t *body, struct error *err)
+{
+    struct docker_request req = {.method = "GET", .timeout_ms = INSPECT_TIMEOUT_MS};
+    _cleanup_(buf_done) struct buf path;
+    json_auto_t *made = NULL;
+    int r;
+
+    buf_init(&path, DOCKER_PATH_MAX);
+    r = buf_printf(&path, "/containers/%s/json", id) < 0 ? error_errno(err, ENOMEM, "inspect_made")
+                                                         : 0;
+    req.path = path.data;
+    if (r == 0)
+        r = docker_call(d, &req, &made, err);
+    if (r == -ENOENT) { /* of the container, not of its image */
+        error_clear(err);
+        r = error_set(err, ERR_DOCKER, "the engine has lost the container that it just made");
+    }
+    if (r == 0)
+        r = docker_posture_check(made, body, err);
+    if (r < 0)
+        docker_container_remove(d, id, NULL);
+    return r;
 }
 
 int
@@ -304,6 +344,7 @@ docker_container_create(struct docker *d, const struct docker_create *spec,
 {
     _cleanup_(buf_done) struct buf path;
     json_auto_t *body = NULL;
+    char id[DOCKER_ID_SIZE];
     int r;
 
     buf_init(&path, DOCKER_PATH_MAX);
@@ -320,5 +361,10 @@ docker_container_create(struct docker *d, const struct docker_create *spec,
     body = body_json(spec);
     if (!body || buf_printf(&path, "/containers/create?name=%s", spec->name) < 0)
         return error_errno(err, ENOMEM, "docker_container_create");
-    return send_body(d, path.data, body, ret_id, err);
+    r = send_body(d, path.data, body, id, err);
+    if (r == 0)
+        r = inspect_made(d, id, body, err);
+    if (r == 0)
+        snprintf(ret_id, DOCKER_ID_SIZE, "%s", id);
+    return r;
 }

@@ -28,6 +28,13 @@ enum { DOCKER_ID_SIZE = 65, DOCKER_IMAGE_ID_SIZE = 80 };
 
 struct docker;
 
+/* What a runtime is kept from by its arguments, as bits. */
+enum docker_lacks {
+    DOCKER_LACKS_CREATE = 1, /* making unix sockets on the host, such as the guest's */
+    DOCKER_LACKS_OPEN = 2,   /* connecting to those of the host, such as the egress proxy's */
+    DOCKER_LACKS_NETWORK = 4 /* interfaces other than the loopback */
+};
+
 /* What GET /version and GET /info say. Strings are "" where the engine does not say. */
 struct docker_info {
     char version[64];
@@ -37,6 +44,7 @@ struct docker_info {
     char backing_filesystem[32]; /* under overlay2: "extfs", "xfs", ... */
     char cgroup_version[4];      /* "1" or "2" */
     char runtimes[8][32];        /* names, "" beyond the last */
+    unsigned runtime_lacks[8];   /* enum docker_lacks, of each: gVisor's alone say so */
     char runc_version[64];
     char runc_build[64];     /* what it was built from: a package's version, or a commit */
     char kernel_version[64]; /* of the engine's host */
@@ -109,12 +117,17 @@ int docker_info(struct docker *d, struct docker_info *ret, struct error *err);
 int docker_info_recent(struct docker *d, struct docker_info *ret, struct error *err);
 
 /*
- * ContainerCreate (60 s) with the posture that every container of ours has: read create.c. On
- * success
- * @ret_id holds the engine's id. ERR_CONFLICT: the name is taken. ERR_NOT_FOUND: no such image.
+ * ContainerCreate (60 s) with the posture that every container of ours has: read create.c. The
+ * engine is asked at once (ContainerInspect, 10 s) what it made; a container that is not as asked
+ * is removed, and that is an ERR_DOCKER whose sentence names the field. On success @ret_id holds
+ * the engine's id. ERR_CONFLICT: the name is taken. ERR_NOT_FOUND: no such image.
  */
 int docker_container_create(struct docker *d, const struct docker_create *spec,
                             char ret_id[DOCKER_ID_SIZE], struct error *err);
+
+/* The body of that call, as JSON text: all that a container of @spec is made by. The caller frees
+ * it; NULL where memory is short. */
+char *docker_create_text(const struct docker_create *spec);
 
 /* ContainerStart (60 s). Already running is fine. */
 int docker_container_start(struct docker *d, const char *id, struct error *err);

@@ -71,6 +71,7 @@ fill_runtimes(const json_t *root, struct docker_info *info)
                 strlen(name) >= sizeof(info->runtimes[0]))
                 continue; /* a name that was cut would name another runtime */
             docker_message(name, info->runtimes[count], sizeof(info->runtimes[0]));
+            info->runtime_lacks[count] = docker_runtime_lacks(value);
             count++;
         }
     }

@@ -7,10 +7,11 @@
 #include <string.h>
 
 #include <arpa/inet.h>
+#include <sys/socket.h>
 
 #include "backend/cleanup.h"
 
-enum { LITERAL_MAX = 64, MAPPED_BITS = 96, ADDRESS_BITS = 128 };
+enum { LITERAL_MAX = 64, MAPPED_BITS = 96, ADDRESS_BITS = 128, DISCARD_PORT = 9 };
 
 /* @prefix, and how many of its leading bits count. */
 struct range {
@@ -146,6 +147,45 @@ egress_address_public(const struct egress_address *a)
         if (holds(&special_ipv6[i], a))
             return false;
     return holds(&unicast_ipv6, a);
+}
+
+socklen_t
+egress_address_socket(const struct egress_address *a, unsigned port, struct sockaddr_storage *ret)
+{
+    *ret = (struct sockaddr_storage){0};
+    if (is_ipv4(a)) {
+        struct sockaddr_in *in = (struct sockaddr_in *)ret;
+
+        in->sin_family = AF_INET;
+        in->sin_port = htons((uint16_t)port);
+        memcpy(&in->sin_addr, &a->bytes.s6_addr[12], sizeof(in->sin_addr));
+        return sizeof(*in);
+    }
+    *(struct sockaddr_in6 *)ret = (struct sockaddr_in6){
+        .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port), .sin6_addr = a->bytes};
+    return sizeof(struct sockaddr_in6);
+}
+
+/* A datagram socket that is connected to such an address, which sends nothing, then has it as its
+ * own, too. */
+bool
+egress_address_ours(const struct egress_address *a)
+{
+    struct sockaddr_storage to, from = {0};
+    socklen_t len = egress_address_socket(a, DISCARD_PORT, &to), from_len = sizeof(from);
+    _cleanup_(closep) int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    size_t at, size; /* of the address in them */
+
+    if (fd < 0)
+        return true;
+    if (connect(fd, (struct sockaddr *)&to, len) < 0)
+        return false; /* no way there */
+    if (getsockname(fd, (struct sockaddr *)&from, &from_len) < 0)
+        return true;
+    at = to.ss_family == AF_INET ? offsetof(struct sockaddr_in, sin_addr)
+                                 : offsetof(struct sockaddr_in6, sin6_addr);
+    size = to.ss_family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
+    return memcmp((const char *)&from + at, (const char *)&to + at, size) == 0;
 }
 
 bool

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "backend/schema.h"
 
@@ -37,6 +38,14 @@ bool egress_address_carried(const struct egress_address *a, struct egress_addres
  * neither are IPv4-compatible addresses.
  */
 bool egress_address_public(const struct egress_address *a);
+
+/* Its socket address with @port, of the family that it is of. Returns the length. */
+socklen_t egress_address_socket(const struct egress_address *a, unsigned port,
+                                struct sockaddr_storage *ret);
+
+/* Whether @a is one of this machine's own, whose services take who comes from here for a neighbour;
+ * true as well where that cannot be found out. */
+bool egress_address_ours(const struct egress_address *a);
 
 /*
  * Write the @index-th range of IPv4 addresses that are not the internet, as a CIDR. Returns false

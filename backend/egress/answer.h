@@ -3,8 +3,8 @@
 #define BACKEND_EGRESS_ANSWER_H
 
 /*
- * Answer on @fd with @status (400, 403, 408, 429, 502, 503, 504) and why, as the header
- * X-Sandbox-Rule and as text: "sandbox egress: RULE".
+ * Answer on @fd with @status (400, 403, 408, 429, 502, 503, 504) and why: in the status line, which
+ * is all that many clients show, as the header X-Sandbox-Rule, and as text: "sandbox egress: RULE".
  */
 void answer_send(int fd, int status, const char *rule);
 

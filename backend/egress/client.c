@@ -258,6 +258,8 @@ client_tick(struct client *c, int64_t now_ms)
         client_answer(c, 408, "no request in time");
     else if (c->state == CLIENT_HELLO)
         client_cut(c, "tls: no ClientHello in time");
+    else if (c->state == CLIENT_RELAY && !c->tunnel && c->received == 0)
+        client_answer(c, 504, "the server did not answer in time");
     else
         client_free(c);
 }

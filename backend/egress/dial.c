@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "backend/buf.h"
+#include "backend/egress/resolvers.h"
 #include "backend/id.h"
 #include "backend/log.h"
 
@@ -26,49 +27,6 @@ struct lookup {
     struct evdns_request *request;
     size_t slot; /* in dial->lookups */
 };
-
-/* A socket address of the family that @a is of. */
-static socklen_t
-socket_address(const struct egress_address *a, unsigned port, struct sockaddr_storage *ret)
-{
-    *ret = (struct sockaddr_storage){0};
-    if (IN6_IS_ADDR_V4MAPPED(&a->bytes)) {
-        struct sockaddr_in *in = (struct sockaddr_in *)ret;
-
-        in->sin_family = AF_INET;
-        in->sin_port = htons((uint16_t)port);
-        memcpy(&in->sin_addr, &a->bytes.s6_addr[12], sizeof(in->sin_addr));
-        return sizeof(*in);
-    }
-    *(struct sockaddr_in6 *)ret = (struct sockaddr_in6){
-        .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port), .sin6_addr = a->bytes};
-    return sizeof(struct sockaddr_in6);
-}
-
-/*
- * Whether the address is one of this machine's, whose services take who comes from here for a
- * neighbour. A datagram socket that is connected to it, which sends nothing, then has it as its own
- * address, too.
- */
-static bool
-is_ours(const struct egress_address *a)
-{
-    struct sockaddr_storage to, from = {0};
-    socklen_t len = socket_address(a, 9, &to), from_len = sizeof(from);
-    _cleanup_(closep) int fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    size_t at, size; /* of the address in them */
-
-    if (fd < 0)
-        return true;
-    if (connect(fd, (struct sockaddr *)&to, len) < 0)
-        return false; /* no way there */
-    if (getsockname(fd, (struct sockaddr *)&from, &from_len) < 0)
-        return true;
-    at = to.ss_family == AF_INET ? offsetof(struct sockaddr_in, sin_addr)
-                                 : offsetof(struct sockaddr_in6, sin6_addr);
-    size = to.ss_family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
-    return memcmp((const char *)&from + at, (const char *)&to + at, size) == 0;
-}
 
 static void
 note_why(struct dial *d, const char *text)
@@ -100,10 +58,6 @@ may_reach(struct dial *d, const struct egress_address *a)
         note_why(d, verdict.rule);
         return false;
     }
-    if (!egress_cidrs_find(&s->egress.permit_addresses, a) && is_ours(a)) {
-        note_why(d, "an address of this machine, not in egress.permit_addresses");
-        return false;
-    }
     return true;
 }
 
@@ -128,7 +82,7 @@ begin_attempt(struct dial *d, const struct egress_address *a)
     int64_t share_ms = left_ms / (int64_t)(d->count - d->next + 1);
     struct timeval patience;
     struct sockaddr_storage to;
-    socklen_t len = socket_address(a, d->port, &to);
+    socklen_t len = egress_address_socket(a, d->port, &to);
 
     if (share_ms < ATTEMPT_MIN_MS)
         share_ms = ATTEMPT_MIN_MS;
@@ -374,7 +328,7 @@ dial_nameservers(struct proxy *p, const struct settings *s, bool again)
     p->nameservers = wanted;
     evdns_base_clear_nameservers_and_suspend(p->dns);
     if (list->count == 0)
-        evdns_base_resolv_conf_parse(p->dns, DNS_OPTION_NAMESERVERS, "/etc/resolv.conf");
+        evdns_base_resolv_conf_parse(p->dns, DNS_OPTION_NAMESERVERS, RESOLVERS_FILE);
     for (size_t i = 0; i < list->count; i++)
         if (evdns_base_nameserver_ip_add(p->dns, list->items[i]) != 0)
             log_warn("egress.nameservers: '%s' cannot be used", list->items[i]);

@@ -6,7 +6,7 @@
 
 #include "backend/cleanup.h"
 
-enum { HTTP_PORT = 80, AUTHORITY_SIZE = 512 };
+enum { HTTP_PORT = 80, HTTPS_PORT = 443, AUTHORITY_SIZE = 512 };
 
 /* Of fields that matter here, how often they came, and where. */
 struct seen {
@@ -228,19 +228,18 @@ read_authority(const struct egress_span *s, unsigned missing, struct egress_head
     return h->port ? NULL : "a port that is none";
 }
 
-/* Split http://AUTHORITY[/PATH][?QUERY] into the authority and the rest. NULL, or what is wrong. */
+/* Split http[s]://AUTHORITY[/PATH][?QUERY] into authority and rest. NULL, or what is wrong. */
 static const char *
 read_absolute(struct egress_head *h, struct egress_span *authority)
 {
     const char *at = h->path.at, *end = at + h->path.len;
+    bool tls = span_begins(&h->path, "https://");
 
-    if (span_begins(&h->path, "https://"))
-        return "https:// in the target: use CONNECT";
-    if (!span_begins(&h->path, "http://"))
+    if (!tls && !span_begins(&h->path, "http://"))
         return "a target that is neither http:// nor of CONNECT";
     if (memchr(at, '#', h->path.len))
         return "a fragment in the target";
-    at += strlen("http://");
+    at += strlen(tls ? "https://" : "http://");
     authority->at = at;
     while (at < end && *at != '/' && *at != '?')
         at++;
@@ -320,6 +319,7 @@ read_whole(const char *data, struct egress_head *h)
     struct egress_span authority;
     unsigned missing = 0;
     const char *why = NULL;
+    bool tls = false;
     size_t n;
 
     http_parser_init(&h->parser, HTTP_REQUEST);
@@ -331,11 +331,14 @@ read_whole(const char *data, struct egress_head *h)
         return "a version other than HTTP/1.0 and 1.1";
     authority = h->path;
     if (h->parser.method != HTTP_CONNECT) {
-        missing = HTTP_PORT;
+        tls = span_begins(&h->path, "https://");
+        missing = tls ? HTTPS_PORT : HTTP_PORT;
         why = read_absolute(h, &authority);
     }
     if (!why)
         why = read_authority(&authority, missing, h);
+    if (!why && tls) /* whose TLS would end here */
+        why = "https:// in the target: use CONNECT, as curl does and busybox wget does not";
     look_at_fields(h, &seen);
     if (!why && !names_are_tokens(data, h->len))
         why = "a header line without a name and a colon";

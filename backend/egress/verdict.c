@@ -175,6 +175,8 @@ egress_judge_address(const struct settings *s, enum network network, const struc
     if (!egress_address_public(a))
         return verdict(false, "%s is no address of the internet, nor in egress.permit_addresses",
                        text);
+    if (egress_address_ours(a))
+        return verdict(false, "an address of this machine, not in egress.permit_addresses");
     return verdict(true, "%s is an address of the internet", text);
 }
 

@@ -30,8 +30,8 @@ struct egress_verdict egress_judge(const struct settings *s, enum network networ
                                    unsigned port);
 
 /*
- * Judge the address that a host resolved to (or is): it has to be public, or in
- * egress.permit_addresses; and no entry of blocked_domains that is an address may name it.
+ * Judge the address that a host resolved to (or is): it has to be public and not this machine's, or
+ * in egress.permit_addresses; and no entry of blocked_domains that is an address may name it.
  */
 struct egress_verdict egress_judge_address(const struct settings *s, enum network network,
                                            const struct egress_address *a);

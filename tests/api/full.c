@@ -45,6 +45,55 @@ assert_reached(const char *addresses, const char *expected)
     assert_reached_by("1", addresses, expected);
 }
 
+void
+assert_host_out_of_reach(const char *session)
+{
+    static const char script[] = "for a in %s; do nc -w 5 $a %s </dev/null 2>/dev/null && echo $a;"
+                                 " done; true";
+    const char *url = getenv("SANDBOX_URL"); /* NOLINT(concurrency-mt-unsafe): one thread */
+    const char *port = strrchr(url ? url : ":", ':') + 1;
+    _cleanup_(freep) char *addresses = NULL;
+    char number[8], command[FULL_SCRIPT_SIZE];
+    struct reply r;
+
+    snprintf(number, sizeof(number), "%.*s", (int)strspn(port, "0123456789"), port);
+    assert_int_equal(host_shell("ip -4 -o address | awk '{ sub(\"/.*\", \"\", $4); print $4 }' |"
+                                " tr '\\n' ' ' >\"$SANDBOX_STATE/addresses\""),
+                     0);
+    addresses = state_file("addresses");
+    assert_non_null(strstr(addresses, "127.0.0.1 "));
+    assert_non_null(strstr(addresses, "198.51.100.1 ")); /* the wire's end, and then the bridge */
+    assert_int_equal(host_shell("for a in %s; do busybox nc -w 5 $a %s </dev/null || exit 1; done",
+                                addresses, number),
+                     0);
+    full_permit("0.0.0.0/0", "elements = { 0.0.0.0/0 }");
+    snprintf(command, sizeof(command), script, addresses, number);
+    r = full_run(ALICE, session, command);
+    assert_string_equal(text_at(&r, "stdout"), "");
+    reply_done(&r);
+    full_permit("198.51.100.80", "elements = { 198.51.100.80 }");
+}
+
+char *
+full_listen(const char *user, const char *session)
+{
+    struct reply r =
+        execute(user, "{s:s, s:s, s:s, s:s, s:b}", "agent_id", "full", "session_id", session,
+                "tier", "Elevated", "command", "nc -ll -p 8000 -e echo reached", "background", 1);
+    char *address;
+
+    assert_status(&r, 202);
+    reply_done(&r);
+    r = full_run(user, session,
+                 "until nc -w 1 127.0.0.1 8000 2>&1 | grep -q reached; do usleep 50000; done;"
+                 " ip -4 -o address show eth0 | sed 's|.*inet ||; s|/.*||' | tr -d '\\n'");
+    address = strdup(text_at(&r, "stdout"));
+    assert_non_null(address);
+    assert_true(strlen(address) > strlen("1.1.1.1"));
+    reply_done(&r);
+    return address;
+}
+
 bool
 full_filter_has(void *arg)
 {

@@ -30,6 +30,16 @@ void assert_reached_by(const char *session, const char *addresses, const char *e
 /* The same for the container of the tests. */
 void assert_reached(const char *addresses, const char *expected);
 
+/*
+ * Of the addresses that this machine has, alice's session reaches none at the port where nginx
+ * listens on all of them, even with every address permitted.
+ */
+void assert_host_out_of_reach(const char *session);
+
+/* Have something listen on port 8000 in the container of @user's session @session, that says
+ * "reached", and return its address; the caller frees. */
+char *full_listen(const char *user, const char *session);
+
 /* Whether the server's packet filter has the text @arg. */
 bool full_filter_has(void *arg);
 

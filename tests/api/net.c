@@ -79,7 +79,7 @@ net_policy(const char *body)
 struct reply
 net_run(const char *user, const char *agent, const char *tier, const char *command)
 {
-    struct reply r = execute(user, "{s:s, s:s, s:s, s:s}", "agent_id", agent, "session_id", "net",
+    struct reply r = execute(user, "{s:s, s:s, s:s*, s:s}", "agent_id", agent, "session_id", "net",
                              "tier", tier, "command", command);
 
     assert_status(&r, 200);

@@ -34,8 +34,8 @@ void net_pool(const char *targets);
 /* PUT config @body (JSON text); it has to succeed. */
 void net_policy(const char *body);
 
-/* POST execute of the sh text @command as @agent in session "net" of tier @tier. The answer is a
- * 200; the caller frees it. */
+/* POST execute of the sh text @command as @agent in session "net" of tier @tier (NULL: it names
+ * none). The answer is a 200; the caller frees it. */
 struct reply net_run(const char *user, const char *agent, const char *tier, const char *command);
 
 /* The same in tier Standard, whose network is Restricted; it has to print @expected. */

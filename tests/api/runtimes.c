@@ -48,16 +48,30 @@ engine_settings(const char *daemon_json, const char *runtime, int listed)
 }
 
 void
+runtime_of_tier(const char *tier, const char *runtime)
+{
+    char member[32], expected[64];
+    struct reply r = fetch(ALICE, "/tiers");
+    size_t place = 0;
+
+    while (
+        strcmp(json_string_value(json_object_get(json_array_get(at(&r, "tiers"), place), "name")),
+               tier) != 0)
+        place++;
+    reply_done(&r);
+    assert_int_equal(host_shell("sed -i '/^  %s:/,/runtime:/s/runtime: .*/runtime: %s/'"
+                                " \"$SANDBOX_STATE/yaml/tiers.yaml\"",
+                                tier, runtime),
+                     0);
+    snprintf(member, sizeof(member), "tiers.%zu.runtime", place);
+    snprintf(expected, sizeof(expected), "\"%s\"", runtime);
+    reload_until("/tiers", member, expected);
+}
+
+void
 tier_runtime(const char *runtime)
 {
-    char expected[64];
-
-    assert_int_equal(host_shell("sed -i '/^  Sandbox:/,/runtime:/s/runtime: .*/runtime: %s/'"
-                                " \"$SANDBOX_STATE/yaml/tiers.yaml\"",
-                                runtime),
-                     0);
-    snprintf(expected, sizeof(expected), "\"%s\"", runtime);
-    reload_until("/tiers", "tiers.0.runtime", expected);
+    runtime_of_tier("Sandbox", runtime);
 }
 
 int

@@ -6,8 +6,10 @@
  * until GET status lists @runtime, or no longer does so. */
 void engine_settings(const char *daemon_json, const char *runtime, int listed);
 
-/* Have the tier Sandbox, which is the first, run under @runtime, and wait until every process knows
- * it. */
+/* Have the tier @tier run under @runtime, and wait until every process knows it. */
+void runtime_of_tier(const char *tier, const char *runtime);
+
+/* The same of the tier Sandbox. */
 void tier_runtime(const char *runtime);
 
 /* A cmocka teardown: remove all containers; the tier runs under runc again. Returns 0. */

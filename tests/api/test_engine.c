@@ -159,6 +159,52 @@ an_engine_that_stops_is_said_so_and_taken_up_again(void **state)
 }
 
 static void
+restart_engine_with(const char *daemon_json)
+{
+    stop_engine();
+    host_write("docker/daemon.json", daemon_json);
+    start_engine();
+    wait_until(docker_is_available, NULL, PATIENCE_SECONDS, "docker_available");
+}
+
+static int
+restore_engine_and_close(void **state)
+{
+    restart_engine_with("{}\n");
+    return box_close(state);
+}
+
+static size_t
+count_in_engine(void)
+{
+    struct reply r = host_engine("GET", "/containers/json?all=1", NULL);
+    size_t count = json_array_size(r.json);
+
+    assert_status(&r, 200);
+    reply_done(&r);
+    return count;
+}
+
+/* Real-time priority for every container, by the engine's own settings. */
+static void
+an_engine_that_adds_to_what_was_asked_makes_no_container(void **state)
+{
+    size_t count = count_in_engine();
+    struct reply r;
+
+    (void)state;
+    restart_engine_with("{\"default-ulimits\": {\"rtprio\":"
+                        " {\"Name\": \"rtprio\", \"Hard\": 99, \"Soft\": 99}}}\n");
+    r = call(ALICE, "POST", "/containers", "{\"agent_id\": \"engine\", \"session_id\": \"2\"}",
+             NULL);
+    assert_problem(&r, 502, "docker_error");
+    if (!strstr(text_at(&r, "detail"), "HostConfig.Ulimits"))
+        fail_msg("%s", r.body);
+    reply_done(&r);
+    assert_int_equal(count_in_engine(), count);
+}
+
+static void
 an_engine_that_hangs_is_said_so_and_holds_up_no_running_container(void **state)
 {
     pid_t pid = host_pid_file("docker/dockerd.pid");
@@ -356,6 +402,8 @@ suite_engine(void)
             continue_engine_and_close),
         cmocka_unit_test_setup_teardown(an_engine_that_stops_is_said_so_and_taken_up_again,
                                         box_open, start_engine_and_close),
+        cmocka_unit_test_setup_teardown(an_engine_that_adds_to_what_was_asked_makes_no_container,
+                                        box_open, restore_engine_and_close),
     };
 
     return cmocka_run_group_tests_name("api: engine", tests, NULL, NULL);

@@ -181,7 +181,7 @@ without_a_policy_restricted_reaches_nothing(void **state)
         bool allowed;
         const char *rule;
     } cases[] = {
-        {"{\"domain\": \"example.org\"}", false, "network None reaches nothing"},
+        {"{\"domain\": \"example.org\"}", false, "network_policy.enabled is false"},
         {"{\"tier\": \"Standard\", \"domain\": \"example.org\"}", false,
          "network_policy.enabled is false"},
         {"{\"tier\": \"Elevated\", \"domain\": \"example.org\"}", true,

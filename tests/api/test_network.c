@@ -274,6 +274,193 @@ full_goes_by_the_proxy_while_domains_are_blocked(void **state)
     net_policy(NET_POLICY);
 }
 
+#define DISABLED "{\"network_policy\": {\"enabled\": false}}"
+#define BY_THE_PROXY "http_proxy=http://127.0.0.1:3128 "
+
+/* An execution of alice's agent "untiered", which names no tier, prints @expected. */
+struct print {
+    const char *command, *expected;
+};
+
+static bool
+is_printed(void *arg)
+{
+    const struct print *p = arg;
+    struct reply r = net_run(ALICE, "untiered", NULL, p->command);
+    bool printed = strcmp(text_at(&r, "stdout"), p->expected) == 0;
+
+    reply_done(&r);
+    return printed;
+}
+
+static void
+untiered_comes_to_print(const char *command, const char *expected)
+{
+    struct print print = {command, expected};
+
+    wait_until(is_printed, &print, PATIENCE_SECONDS, command);
+}
+
+/* The container @id is shown with @network, and explain says so too, and what it makes of
+ * allowed.example. */
+static void
+assert_untiered(const char *id, const char *network, bool allowed, const char *rule)
+{
+    struct reply r = fetch(ALICE, "/containers/%s", id);
+
+    assert_true(null_at(&r, "tier"));
+    assert_string_equal(text_at(&r, "network"), network);
+    reply_done(&r);
+    r = fetch(ALICE, "/containers?agent_id=untiered");
+    assert_string_equal(text_at(&r, "containers.0.id"), id);
+    assert_string_equal(text_at(&r, "containers.0.network"), network);
+    reply_done(&r);
+    r = call(
+        ALICE, "POST", "/explain",
+        "{\"agent_id\": \"untiered\", \"session_id\": \"net\", \"domain\": \"allowed.example\"}",
+        NULL);
+    assert_status(&r, 200);
+    assert_string_equal(text_at(&r, "container_id"), id);
+    assert_string_equal(text_at(&r, "network.mode"), network);
+    assert_string_equal(text_at(&r, "network.source"), "PUT config: network_policy.enabled");
+    assert_int_equal(bool_at(&r, "network.domain.allowed"), allowed);
+    assert_string_equal(text_at(&r, "network.domain.rule"), rule);
+    reply_done(&r);
+}
+
+static void
+assert_untiered_while_disabled(const char *id)
+{
+    assert_untiered(id, "None", false, "network_policy.enabled is false");
+    untiered_comes_to_print(
+        "env | grep -i proxy; ls /sys/class/net;"
+        " tail -n +2 /proc/net/route; " NET_FETCH
+        " 2>/dev/null || echo $?; " BY_THE_PROXY STATUS("http://allowed.example/hello"),
+        "lo\n1\nHTTP/1.1 403\n");
+}
+
+/* The execution @id has printed @stdout_text so far. */
+struct so_far {
+    const char *id, *stdout_text;
+};
+
+static bool
+has_printed(void *arg)
+{
+    const struct so_far *s = arg;
+    struct reply r = fetch(ALICE, "/audit/%s/output", s->id);
+    bool printed = strcmp(text_at(&r, "stdout"), s->stdout_text) == 0;
+
+    reply_done(&r);
+    return printed;
+}
+
+static void
+comes_to_have_printed(const char *execution, const char *expected)
+{
+    struct so_far so_far = {execution, expected};
+
+    wait_until(has_printed, &so_far, PATIENCE_SECONDS, expected);
+}
+
+/* A command that is refused, comes through later, and then holds a connection open. */
+static void
+start_patient(char ret_id[STEP_ID_SIZE])
+{
+    struct reply r = execute(ALICE, "{s:s, s:s, s:s, s:b}", "agent_id", "untiered", "session_id",
+                             "net", "command",
+                             "export " BY_THE_PROXY "; " NET_FETCH " 2>/dev/null || echo refused;"
+                             " until " NET_FETCH " 2>/dev/null; do usleep 50000; done;"
+                             " wget -q -O slow http://allowed.example/slow; echo cut: $?",
+                             "background", 1);
+
+    assert_status(&r, 202);
+    snprintf(ret_id, STEP_ID_SIZE, "%s", text_at(&r, "id"));
+    reply_done(&r);
+    comes_to_have_printed(ret_id, "refused\n");
+}
+
+/* How many attempts of the container @id an entry with this @rule is about. */
+static size_t
+count_attempts(const char *id, const char *rule)
+{
+    struct reply r = net_attempts_of(ALICE, id);
+    const json_t *entry;
+    size_t i, count = 0;
+
+    json_array_foreach(at(&r, "entries"), i, entry)
+    {
+        assert_true(json_is_null(json_object_get(entry, "tier")));
+        count += strcmp(json_string_value(json_object_get(entry, "rule")), rule) == 0;
+    }
+    reply_done(&r);
+    return count;
+}
+
+static void
+without_a_tier_the_policy_opens_and_closes_what_runs_already(void **state)
+{
+    char id[STEP_ID_SIZE], patient[STEP_ID_SIZE], slow[] = "untiered/slow";
+    struct reply r;
+
+    (void)state;
+    net_policy(DISABLED);
+    r = net_run(ALICE, "untiered", NULL, "true");
+    snprintf(id, sizeof(id), "%s", text_at(&r, "container_id"));
+    reply_done(&r);
+    assert_untiered_while_disabled(id);
+    start_patient(patient);
+
+    net_policy(NET_POLICY);
+    comes_to_have_printed(patient, "refused\n" NET_HELLO);
+    wait_until(is_written, slow, PATIENCE_SECONDS, "the first bytes");
+    untiered_comes_to_print(
+        "echo $http_proxy; " NET_FETCH "; ls /sys/class/net;"
+        " tail -n +2 /proc/net/route; " STATUS("http://bad.allowed.example/hello"),
+        "http://127.0.0.1:3128\n" NET_HELLO "lo\nHTTP/1.1 403\n");
+    assert_untiered(id, "Restricted", true, "network_policy.allowed_domains: allowed.example");
+
+    net_policy(DISABLED);
+    wait_until(net_has_ended, patient, PATIENCE_SECONDS, "the end of what was open");
+    comes_to_have_printed(patient, "refused\n" NET_HELLO "cut: 1\n");
+    assert_untiered_while_disabled(id);
+    assert_int_not_equal(count_attempts(id, "network_policy.enabled is false"), 0);
+    assert_int_not_equal(count_attempts(id, "network_policy.allowed_domains: allowed.example"), 0);
+    net_policy(NET_POLICY);
+}
+
+/* However it came to run again while the policy was disabled, it can be opened. */
+static void
+without_a_tier_starts_and_rollbacks_keep_the_way_out(void **state)
+{
+    char id[STEP_ID_SIZE], snapshot[STEP_ID_SIZE];
+    struct reply r;
+
+    (void)state;
+    net_policy(DISABLED);
+    r = net_run(ALICE, "untiered", NULL, "true");
+    snprintf(id, sizeof(id), "%s", text_at(&r, "container_id"));
+    reply_done(&r);
+    r = act(ALICE, "POST", "/containers/%s/snapshots", id);
+    assert_status(&r, 201);
+    snprintf(snapshot, sizeof(snapshot), "%s", text_at(&r, "id"));
+    reply_done(&r);
+    r = act(ALICE, "POST", "/containers/%s/restart", id);
+    assert_status(&r, 200);
+    assert_string_equal(text_at(&r, "network"), "None");
+    reply_done(&r);
+    net_policy(NET_POLICY);
+    untiered_comes_to_print(NET_FETCH, NET_HELLO);
+    net_policy(DISABLED);
+    r = act(ALICE, "POST", "/containers/%s/snapshots/%s/rollback", id, snapshot);
+    assert_status(&r, 200);
+    assert_string_equal(text_at(&r, "network"), "None");
+    reply_done(&r);
+    assert_untiered_while_disabled(id);
+    net_policy(NET_POLICY);
+    untiered_comes_to_print(NET_FETCH, NET_HELLO);
+}
+
 int
 suite_network(void)
 {
@@ -288,6 +475,8 @@ suite_network(void)
         cmocka_unit_test(without_its_proxy_a_container_reaches_nothing_until_it_is_back),
         cmocka_unit_test(services_on_the_hosts_loopback_are_not_reached),
         cmocka_unit_test(full_goes_by_the_proxy_while_domains_are_blocked),
+        cmocka_unit_test(without_a_tier_the_policy_opens_and_closes_what_runs_already),
+        cmocka_unit_test(without_a_tier_starts_and_rollbacks_keep_the_way_out),
     };
 
     return cmocka_run_group_tests_name("network", tests, net_open, net_close);

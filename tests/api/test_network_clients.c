@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "backend/cleanup.h"
+#include "tests/api/host.h"
 #include "tests/api/net.h"
 #include "tests/api/steps.h"
 #include "tests/api/suite.h"
@@ -59,6 +60,8 @@ curl_reaches_what_is_allowed(void **state)
     assert_says("curl -sS https://private.example/hello", 56, "response 403");
     assert_says("curl -sS http://other.example/hello", 0,
                 "network_policy.allowed_domains does not name it");
+    assert_says("curl -sSv https://other.example/hello", 56,
+                "HTTP/1.1 403 Forbidden: network_policy.allowed_domains does not name it");
 }
 
 static void
@@ -70,14 +73,98 @@ wget_reaches_what_is_allowed(void **state)
     assert_says("wget -nv -t 1 -O - http://bad.allowed.example/hello", 8, "403");
 }
 
+/* Have busybox's wget of the image `base` fail, say @expected, and print nothing. */
 static void
-git_clones(void **state)
+assert_busybox_fails(const char *command, const char *expected)
+{
+    struct reply r = net_run(ALICE, "clients", "Standard", command);
+
+    if (int_at(&r, "exit_code") == 0 || strcmp(text_at(&r, "stdout"), "") != 0 ||
+        !strstr(text_at(&r, "stderr"), expected))
+        fail_msg("%s: %s", command, r.body);
+    reply_done(&r);
+}
+
+/* It asks an http_proxy for https:// as for http://, and the proxy would have to end its TLS. */
+static void
+wget_of_busybox_gets_no_https_and_is_told_why(void **state)
+{
+#define WITHOUT "env -u http_proxy -u HTTP_PROXY wget -O - "
+    static const char told[] = "HTTP/1.1 400 bad request: https:// in the target: use CONNECT";
+    char command[128];
+
+    (void)state;
+    net_prints("clients", NET_FETCH, NET_HELLO);
+    assert_busybox_fails("wget -O - https://allowed.example/hello", told);
+    assert_busybox_fails("wget -O - https://other.example/hello", told);
+    assert_busybox_fails("https_proxy= wget -O - https://allowed.example/hello", told);
+    snprintf(command, sizeof(command), WITHOUT "https://%s.80/hello", net_prefix());
+    assert_busybox_fails(command, "Connection refused");
+    assert_busybox_fails("wget -Y off -O - https://192.0.2.1/", "Network is unreachable");
+    assert_busybox_fails(WITHOUT "https://192.0.2.1/", "Network is unreachable");
+#undef WITHOUT
+}
+
+static void
+git_clones_what_is_plain_files(void **state)
 {
     (void)state;
     assert_says(
         "cd && git clone -q https://git.allowed.example/repository.git && cat repository/hello", 0,
         "hello from git\n");
     assert_says("cd && git clone -q https://other.example/repository.git refused", 128, "403");
+}
+
+/* Git's own server has the smart protocol: only that one knows a depth, or takes a push. */
+static void
+git_clones_from_gits_own_server(void **state)
+{
+    (void)state;
+    assert_says("cd && git clone -q --depth 1 https://git.allowed.example/git/repository.git smart"
+                " && cat smart/hello",
+                0, "hello from git\n");
+    assert_says("cd && git clone -q --depth 1 https://git.allowed.example/repository.git none", 128,
+                "dumb http transport does not support shallow");
+    assert_says("cd && git clone -q https://other.example/git/repository.git refused", 128, "403");
+}
+
+#define GIT_COMMIT "git -c user.name=a -c user.email=a@allowed.example commit -q -m change"
+
+/* More than git sends in one piece: without TLS the proxy has a chunked body to pass on. */
+static void
+git_pushes_and_fetches(void **state)
+{
+    static const char *const schemes[] = {"https", "http"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+        char command[1024];
+
+        snprintf(command, sizeof(command),
+                 "cd && rm -rf one two && url=%s://git.allowed.example/git/shared.git &&"
+                 " git clone -q $url one && git clone -q $url two && cd one &&"
+                 " head -c 3000000 /dev/urandom >%s && git add . && " GIT_COMMIT
+                 " && git push -q origin HEAD:main && cd ../two && git fetch -q &&"
+                 " git merge -q --ff-only origin/main && cmp %s ../one/%s && echo the same",
+                 schemes[i], schemes[i], schemes[i], schemes[i]);
+        assert_says(command, 0, "the same\n");
+    }
+}
+
+static void
+a_push_that_gits_server_refuses_is_refused(void **state)
+{
+    (void)state;
+    assert_says("cd && rm -rf mine && git clone -q https://git.allowed.example/git/repository.git"
+                " mine && cd mine && echo changed >hello && git add . && " GIT_COMMIT
+                " && git push -q origin HEAD:main",
+                128, "The requested URL returned error: 403");
+    assert_int_equal(host_shell("grep -q 'repository.git/info/refs?service=git-receive-pack"
+                                " HTTP/1.1\" 403' \"$SANDBOX_STATE/web/access.log\""),
+                     0); /* not the proxy's refusal */
+    assert_says("cd && rm -rf after && git clone -q"
+                " https://git.allowed.example/git/repository.git after && cat after/hello",
+                0, "hello from git\n");
 }
 
 static void
@@ -199,7 +286,7 @@ static void
 what_clients_did_is_in_the_audit_log(void **state)
 {
     struct reply r = fetch(ALICE, "/audit?kind=network&agent_id=clients&limit=500");
-    bool allowed = false, refused = false;
+    bool allowed = false, refused = false, told = false;
     const json_t *e;
     size_t i;
 
@@ -213,8 +300,10 @@ what_clients_did_is_in_the_audit_log(void **state)
                               json_is_true(json_object_get(e, "allowed")));
         refused = refused || (tls && strcmp(host, "other.example") == 0 &&
                               json_is_false(json_object_get(e, "allowed")));
+        told = told || (tls && strcmp(host, "allowed.example") == 0 &&
+                        strstr(json_string_value(json_object_get(e, "rule")), "use CONNECT"));
     }
-    if (!allowed || !refused)
+    if (!allowed || !refused || !told)
         fail_msg("%s", r.body);
     reply_done(&r);
 }
@@ -225,7 +314,11 @@ suite_network_clients(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(curl_reaches_what_is_allowed),
         cmocka_unit_test(wget_reaches_what_is_allowed),
-        cmocka_unit_test(git_clones),
+        cmocka_unit_test(wget_of_busybox_gets_no_https_and_is_told_why),
+        cmocka_unit_test(git_clones_what_is_plain_files),
+        cmocka_unit_test(git_clones_from_gits_own_server),
+        cmocka_unit_test(git_pushes_and_fetches),
+        cmocka_unit_test(a_push_that_gits_server_refuses_is_refused),
         cmocka_unit_test(pip_installs),
         cmocka_unit_test(npm_installs),
         cmocka_unit_test(a_tunnel_carries_only_the_host_that_it_is_for),

@@ -232,6 +232,68 @@ an_image_that_changes_is_never_served_with_the_old(void **state)
                         json_string_value(json_object_get(new, "Image")));
 }
 
+/* The program as it is but for a system call less in the profile that it gives containers. */
+#define UPGRADE                                                                                    \
+    "mkdir -p \"$SANDBOX_STATE/upgrade\" && new=$SANDBOX_STATE/upgrade/sandboxd &&"                \
+    " old=${SANDBOXD:-build/release/sandboxd} &&"                                                  \
+    " LC_ALL=C sed 's/\"readahead\",/            /' \"$old\" >\"$new\" && chmod 755 \"$new\" &&"   \
+    " ! cmp -s \"$old\" \"$new\" && SANDBOXD=$new tests/api/restart"
+
+/* Whether the container may make that call. */
+static bool
+may_read_ahead(const char *id)
+{
+    json_auto_t *inspected = warm_inspect(id);
+    json_t *options = json_object_get(json_object_get(inspected, "HostConfig"), "SecurityOpt");
+    bool may = false;
+    json_t *option;
+    size_t i;
+
+    assert_int_equal(json_array_size(options), 2);
+    json_array_foreach(options, i, option)
+    {
+        may = may || strstr(json_string_value(option), "readahead");
+    }
+    return may;
+}
+
+/* Whether the pool is filled with others than those of @arg, an object of the engine's ids. */
+static bool
+all_are_replaced(void *arg)
+{
+    json_auto_t *now = warm_engine_ids();
+
+    return common(arg, now) == 0 && warm_figure("ready") == 2;
+}
+
+static int
+restore_program(void **state)
+{
+    return host_shell("tests/api/restart") != 0 || warm_close(state) < 0 ? -1 : 0;
+}
+
+static void
+an_upgrade_is_never_served_with_the_old(void **state)
+{
+    json_auto_t *before = NULL;
+    char id[STEP_ID_SIZE];
+
+    (void)state;
+    assert_int_equal(host_shell("tests/api/restart"), 0);
+    take("same", true, id); /* another start of the same program makes no difference */
+    assert_true(may_read_ahead(id));
+    remove_containers(state);
+    warm_wait(2);
+    before = wait_for_ids(2);
+    assert_int_equal(host_shell(UPGRADE), 0);
+    make_container(ALICE, "{\"agent_id\": \"t\", \"session_id\": \"t\", \"tier\": \"Sandbox\"}",
+                   id);
+    assert_false(may_read_ahead(id));
+    wait_until(all_are_replaced, before, PATIENCE_SECONDS, "the pool to be replaced");
+    take("upgraded", true, id);
+    assert_false(may_read_ahead(id));
+}
+
 static bool
 is_warming(void *arg)
 {
@@ -293,6 +355,8 @@ suite_pool_upkeep(void)
                                         restore_tiers),
         cmocka_unit_test_setup_teardown(an_image_that_changes_is_never_served_with_the_old,
                                         warm_open, restore_image),
+        cmocka_unit_test_setup_teardown(an_upgrade_is_never_served_with_the_old, warm_open,
+                                        restore_program),
         upkeep_test(a_builder_that_dies_while_it_warms_leaves_nothing),
         upkeep_test(one_that_was_stopped_behind_our_back_is_not_given_out),
     };

@@ -12,43 +12,7 @@
 #include "tests/api/runtimes.h"
 #include "tests/api/steps.h"
 #include "tests/api/suite.h"
-
-/* Whether one of GET status's warnings holds @text. */
-static bool
-status_warns_of(const char *text)
-{
-    struct reply r = fetch(VIEWER, "/status");
-    json_t *sentence;
-    bool found = false;
-    size_t i;
-
-    json_array_foreach(at(&r, "warnings"), i, sentence)
-    {
-        found = found || strstr(json_string_value(sentence), text);
-    }
-    reply_done(&r);
-    return found;
-}
-
-/* `sandboxd check` of the server's files with the engine at @host below the state directory: its
- * exit status; what it says, on stderr too, is in log/check afterwards. */
-static int
-check(const char *host)
-{
-    return host_shell("\"${SANDBOXD:-build/release/sandboxd}\" check \"$SANDBOX_STATE/yaml\""
-                      " --docker \"unix://$SANDBOX_STATE/%s\" >\"$SANDBOX_STATE/log/check\" 2>&1",
-                      host);
-}
-
-static void
-assert_check_says(const char *text)
-{
-    _cleanup_(freep) char *said = state_file("log/check");
-
-    assert_non_null(said);
-    if (!strstr(said, text))
-        fail_msg("not '%s' in: %s", text, said);
-}
+#include "tests/api/warned.h"
 
 static size_t
 count_in_engine(void)
@@ -68,7 +32,7 @@ a_runtime_that_is_missing_is_refused_at_run(void **state)
     char id[STEP_ID_SIZE];
 
     (void)state;
-    assert_false(status_warns_of("nosuch"));
+    assert_false(warned_of("nosuch"));
     tier_runtime("nosuch");
     r = execute(ALICE, "{s:s, s:s}", "command", "true", "tier", "Sandbox");
     assert_problem(&r, 409, "conflict");
@@ -78,7 +42,7 @@ a_runtime_that_is_missing_is_refused_at_run(void **state)
     assert_problem(&r, 409, "conflict");
     reply_done(&r);
     assert_int_equal(count_in_engine(), 0);
-    assert_true(status_warns_of("the tier 'Sandbox' in tiers.yaml names the runtime 'nosuch'"));
+    assert_true(warned_of("the tier 'Sandbox' in tiers.yaml names the runtime 'nosuch'"));
     make_container(ALICE, "{\"tier\": \"Restricted\", \"session_id\": \"s\"}", id);
 }
 
@@ -86,12 +50,12 @@ static void
 a_runtime_that_is_missing_is_refused_by_check(void **state)
 {
     (void)state;
-    assert_int_equal(check("docker/docker.sock"), 0);
+    assert_int_equal(warned_check("", "docker/docker.sock"), 0);
     assert_check_says("engine: ");
     tier_runtime("nosuch");
-    assert_int_equal(check("docker/docker.sock"), 1);
+    assert_int_equal(warned_check("", "docker/docker.sock"), 1);
     assert_check_says("the tier 'Sandbox' in tiers.yaml names the runtime 'nosuch'");
-    assert_int_equal(check("no-such-socket"), 0);
+    assert_int_equal(warned_check("", "no-such-socket"), 0);
     assert_check_says("warning: unix://");
     assert_check_says("tiers' runtimes are not checked");
 }
@@ -128,7 +92,7 @@ a_runtime_that_the_engine_gets_is_used_at_once(void **state)
     assert_status(&r, 200);
     assert_string_equal(text_at(&r, "stdout"), "ran\n");
     reply_done(&r);
-    assert_false(status_warns_of("'other'"));
+    assert_false(warned_of("'other'"));
     engine_settings("{\"runtimes\": {}}", "other", 0);
 }
 
@@ -146,10 +110,10 @@ status_and_check_warn_of_versions_with_known_faults(void **state)
 
     (void)state;
     assert_int_equal(floors_check(&versions, expected), 0);
-    assert_int_equal(check("docker/docker.sock"), 0);
+    assert_int_equal(warned_check("", "docker/docker.sock"), 0);
     json_array_foreach(expected, i, sentence)
     {
-        assert_true(status_warns_of(json_string_value(sentence)));
+        assert_true(warned_of(json_string_value(sentence)));
         assert_check_says(json_string_value(sentence));
     }
     reply_done(&r);

@@ -14,6 +14,8 @@
 #include "tests/hostile/attack.h"
 #include "tests/hostile/box.h"
 
+enum { KEYRING_ATTEMPTS = 18 }; /* of attackers/keyring.c */
+
 static struct box alices, alices_other, bobs;
 
 static int
@@ -76,12 +78,41 @@ what_one_owner_uses_up_is_there_for_another(void **state)
     }
 }
 
+/* Keyrings are a user's, not a container's: what could be put there would be found by whoever has
+ * that uid, and counted. */
 static void
 keys_are_nobodys(void **state)
 {
+    const struct box *boxes[] = {&alices, &bobs};
+    char uids[ARRAY_LEN(boxes)][16];
+
     (void)state;
-    assert_int_equal(box_exhaust(&alices, "keys 1", ""), 0);
-    assert_int_equal(box_exhaust(&bobs, "keys 1", ""), 0);
+    for (size_t i = 0; i < ARRAY_LEN(boxes); i++) {
+        struct reply r;
+
+        box_place(boxes[i], "keyring");
+        r = box_run(boxes[i], 30, "exec /workspace/keyring");
+        print_message("%s", text_at(&r, "stdout"));
+        assert_refused(&r, KEYRING_ATTEMPTS);
+        reply_done(&r);
+        r = box_run(boxes[i], 30, "id -u | tr -d '\\n'");
+        snprintf(uids[i], sizeof(uids[i]), "%s", text_at(&r, "stdout"));
+        reply_done(&r);
+        assert_int_equal(box_exhaust(boxes[i], "keys 1", "Operation not permitted"), 0);
+    }
+    assert_string_not_equal(uids[0], uids[1]);
+    for (size_t i = 0; i < ARRAY_LEN(boxes); i++) {
+        struct reply r = box_run(boxes[i], 30, "echo; cat /proc/keys /proc/key-users");
+
+        for (size_t k = 0; k < ARRAY_LEN(uids); k++) {
+            char line[48];
+
+            snprintf(line, sizeof(line), "\n%s:", uids[k]);
+            if (strstr(text_at(&r, "stdout"), line))
+                fail_msg("uid %s has keys: %s", uids[k], r.body);
+        }
+        reply_done(&r);
+    }
 }
 
 static void

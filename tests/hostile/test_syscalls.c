@@ -16,6 +16,8 @@ every_forbidden_call_is_refused(void **state)
     static const char *const refused[] = {"clone3: Function not implemented\n",
                                           "io_uring_setup: Function not implemented\n",
                                           "keyctl: Operation not permitted\n",
+                                          "add_key: Operation not permitted\n",
+                                          "request_key: Operation not permitted\n",
                                           "userfaultfd: Operation not permitted\n",
                                           "unshare(CLONE_NEWUSER): Operation not permitted\n",
                                           "clone(CLONE_NEWUSER): Operation not permitted\n",

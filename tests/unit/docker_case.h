@@ -72,11 +72,61 @@ assert_error(const struct error *e, const char *name, const char *part)
     assert_int_equal(e->retry_after_seconds > 0, e->code == ERR_DOCKER_DOWN);
 }
 
+/* The members of Mounts that the engine makes of @binds. */
+static inline json_t *
+mirror_mounts(json_t *binds)
+{
+    json_t *mounts = json_array(), *bind;
+    size_t i;
+
+    json_array_foreach(binds, i, bind)
+    {
+        char source[256] = "", target[256] = "", mode[64] = "";
+
+        sscanf(json_string_value(bind), "%255[^:]:%255[^:]:%63s", source, target, mode);
+        json_array_append_new(mounts, json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "Type", "bind",
+                                                "Source", source, "Destination", target, "Mode",
+                                                mode, "RW", !strstr(mode, "ro"), "Propagation",
+                                                strstr(mode, "rslave") ? "rslave" : "rprivate"));
+    }
+    return mounts;
+}
+
+/* A mirror() for fake_docker.h: the ContainerInspect of an engine that makes exactly what the
+ * ContainerCreate @body asks for. */
+static inline char *
+mirror_create(const char *body)
+{
+    json_auto_t *config = json_loads(body, 0, NULL);
+    json_auto_t *host = json_incref(json_object_get(config, "HostConfig"));
+    json_auto_t *words = json_deep_copy(json_object_get(config, "Entrypoint"));
+    json_auto_t *path = json_incref(json_array_get(words, 0));
+    json_auto_t *made = NULL;
+
+    if (path)
+        json_array_remove(words, 0);
+    json_object_del(config, "HostConfig");
+    /* clang-format off */
+    json_object_set_new(host, "MaskedPaths", json_pack("[s,s,s,s,s,s,s,s,s,s]", "/proc/asound",
+        "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+        "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware"));
+    json_object_set_new(host, "ReadonlyPaths", json_pack("[s,s,s,s,s]", "/proc/bus", "/proc/fs",
+        "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"));
+    made = json_pack("{s:s, s:O*, s:O, s:O, s:O, s:o, s:{s:b}}", "Id", "5e78", "Path", path,
+        "Args", words, "Config", config, "HostConfig", host,
+        "Mounts", mirror_mounts(json_object_get(host, "Binds")), "State", "Running", 0);
+    /* clang-format on */
+    return json_dumps(made, JSON_COMPACT);
+}
+
 static inline int
 start_fake(void **state)
 {
+    bool started = fake_docker_start(&fake);
+
     (void)state;
-    return fake_docker_start(&fake) ? 0 : -1;
+    fake.mirror = mirror_create;
+    return started ? 0 : -1;
 }
 
 static inline int

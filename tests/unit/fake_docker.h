@@ -34,6 +34,7 @@ enum fake_how {
     FAKE_NO_ANSWER,   /* the connection closes instead */
     FAKE_SILENCE,     /* nothing at all */
     FAKE_NOT_HTTP,    /* the body alone */
+    FAKE_MIRROR,      /* as FAKE_PLAIN; the body is what mirror() makes of the last one sent */
 };
 
 /* The answer to requests that begin with @request, such as "GET /v1.41/info". Borrowed. */
@@ -52,9 +53,11 @@ struct fake_docker {
     struct fake_route routes[FAKE_ROUTES + 1]; /* ends with a NULL request */
     char asked[FAKE_REQUESTS][512];            /* "METHOD target" */
     size_t asked_count;
-    size_t connections;   /* accepted so far */
-    size_t drop;          /* so many requests are read, then their connection closes */
-    struct buf last_body; /* of the last request that had one; chunks are kept as they came */
+    size_t connections; /* accepted so far */
+    size_t drop;        /* so many requests are read, then their connection closes */
+    char *(*mirror)(
+        const char *body); /* set before fake_docker_serve(); what it returns is freed */
+    struct buf last_body;  /* of the last request that had one; chunks are kept as they came */
 };
 
 static inline void
@@ -102,7 +105,7 @@ fake_answer(int fd, const struct fake_route *route)
         snprintf(head, sizeof(head), "HTTP/1.1 %d X\r\n\r\n", route->status);
     fake_send(fd, head, strlen(head));
     fake_send(fd, route->body, route->how == FAKE_CUT ? len / 2 : len);
-    return route->how == FAKE_PLAIN;
+    return route->how == FAKE_PLAIN || route->how == FAKE_MIRROR;
 }
 
 /* Whether @request holds all of a request; *@body is where its body begins. */
@@ -149,6 +152,23 @@ fake_find(const struct fake_docker *f, const char *asked)
     return &none;
 }
 
+/* Answer by @route, which may have something to say of the last body. */
+static inline bool
+fake_answer_last(struct fake_docker *f, int fd, const struct fake_route *route)
+{
+    struct fake_route mirrored = *route;
+    char *body = NULL;
+    bool keep;
+
+    if (route->how == FAKE_MIRROR) {
+        body = f->mirror(f->last_body.len > 0 ? f->last_body.data : "");
+        mirrored.body = body;
+    }
+    keep = fake_answer(fd, &mirrored);
+    free(body);
+    return keep;
+}
+
 static inline bool
 fake_serve_one(struct fake_docker *f, int fd)
 {
@@ -171,7 +191,7 @@ fake_serve_one(struct fake_docker *f, int fd)
         if (f->drop > 0)
             f->drop--;
         else
-            keep = fake_answer(fd, fake_find(f, asked));
+            keep = fake_answer_last(f, fd, fake_find(f, asked));
         pthread_mutex_unlock(&f->lock);
     }
     buf_done(&request);

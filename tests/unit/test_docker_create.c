@@ -27,6 +27,7 @@ static const struct fake_route create_routes[] = {
     {"GET /version", 200, VERSION_141, FAKE_PLAIN},
     {"POST /v1.41/containers/create?name=sandbox-1", 201, "{\"Id\":\"5e78\",\"Warnings\":[]}",
      FAKE_PLAIN},
+    {"GET /v1.41/containers/5e78/json", 200, "", FAKE_MIRROR},
     {0},
 };
 

@@ -100,6 +100,60 @@ test_info_variants(void **state)
     }
 }
 
+/* What gVisor's arguments say; "r" has those of a case. */
+static void
+test_runtime_arguments(void **state)
+{
+    enum { NOTHING = DOCKER_LACKS_CREATE | DOCKER_LACKS_OPEN };
+    static const struct {
+        const char *runtime;
+        unsigned lacks;
+    } cases[] = {
+        {"{\"path\":\"runc\"}", 0},
+        {"{\"path\":\"/opt/runsc-of-mine/crun\",\"runtimeArgs\":[\"--network=none\"]}", 0},
+        {"{\"runtimeType\":\"io.containerd.runsc.v1\"}", 0},
+        {"{\"path\":7,\"runtimeArgs\":{}}", 0},
+        {"7", 0},
+        {"{\"path\":\"runsc\"}", NOTHING},
+        {"{\"path\":\"/usr/bin/runsc\",\"runtimeArgs\":[]}", NOTHING},
+        {"{\"path\":\"runsc-2024\",\"runtimeArgs\":[7,\"\",\"-\",\"host-uds=all\"]}", NOTHING},
+        {"{\"path\":\"runsc\",\"runtimeArgs\":[\"--host-uds=all\"]}", 0},
+        {"{\"path\":\"runsc\",\"runtimeArgs\":[\"-host-uds\",\"all\"]}", 0},
+        {"{\"path\":\"runsc\",\"runtimeArgs\":[\"--host-uds\"]}", NOTHING},
+        {"{\"path\":\"runsc\",\"runtimeArgs\":[\"--host-uds=create\"]}", DOCKER_LACKS_OPEN},
+        {"{\"path\":\"runsc\",\"runtimeArgs\":[\"--host-uds=open\"]}", DOCKER_LACKS_CREATE},
+        {"{\"path\":\"runsc\",\"runtimeArgs\":[\"--host-uds=all\",\"--host-uds=none\"]}", NOTHING},
+        {"{\"path\":\"runsc\",\"runtimeArgs\":[\"--host-uds-more=all\"]}", NOTHING},
+        {"{\"path\":\"runsc\",\"runtimeArgs\":[\"--fsgofer-host-uds\",\"--debug\"]}", 0},
+        {"{\"path\":\"runsc\",\"runtimeArgs\":[\"--fsgofer-host-uds=false\"]}", NOTHING},
+        {"{\"path\":\"runsc\",\"runtimeArgs\":[\"--host-uds=all\",\"--network=none\"]}",
+         DOCKER_LACKS_NETWORK},
+        {"{\"path\":\"runsc\",\"runtimeArgs\":[\"--network=none\",\"--network\",\"host\"]}",
+         NOTHING},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char body[256];
+        const struct fake_route routes[] = {
+            {"GET /version", 200, VERSION_141, FAKE_PLAIN},
+            {"GET /v1.41/info", 200, body, FAKE_PLAIN},
+            {0},
+        };
+        _cleanup_(docker_freep) struct docker *d = new_client();
+        struct docker_info info = {0};
+
+        snprintf(body, sizeof(body), "{\"Driver\":\"vfs\",\"Runtimes\":{\"a\":{},\"r\":%s}}",
+                 cases[i].runtime);
+        print_message("runtime %s\n", cases[i].runtime);
+        fake_docker_serve(&fake, routes);
+        assert_int_equal(docker_info(d, &info, NULL), 0);
+        assert_string_equal(info.runtimes[1], "r");
+        assert_int_equal(info.runtime_lacks[0], 0);
+        assert_int_equal(info.runtime_lacks[1], cases[i].lacks);
+    }
+}
+
 static void
 test_image_inspect(void **state)
 {
@@ -204,6 +258,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_info),
         cmocka_unit_test(test_info_variants),
+        cmocka_unit_test(test_runtime_arguments),
         cmocka_unit_test(test_image_inspect),
         cmocka_unit_test(test_import),
         cmocka_unit_test(test_import_unreadable),

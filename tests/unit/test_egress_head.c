@@ -111,7 +111,7 @@ odd_heads_are_refused(void **state)
          "a user name in the target"},
         {"GET http://example.org/#part HTTP/1.1\r\n" HOST "\r\n", "a fragment in the target"},
         {"GET https://example.org/ HTTP/1.1\r\n" HOST "\r\n",
-         "https:// in the target: use CONNECT"},
+         "https:// in the target: use CONNECT, as curl does and busybox wget does not"},
         {"GET ftp://example.org/ HTTP/1.1\r\n" HOST "\r\n",
          "a target that is neither http:// nor of CONNECT"},
         {"GET / HTTP/1.1\r\n" HOST "\r\n", "a target that is neither http:// nor of CONNECT"},
@@ -155,6 +155,20 @@ odd_heads_are_refused(void **state)
         if (cases[i].why)
             assert_string_equal(h.why, cases[i].why);
     }
+}
+
+/* Refused all the same, but the audit entry says whom it asked for. */
+static void
+who_is_asked_for_by_https_without_connect_is_known(void **state)
+{
+    struct egress_head h;
+
+    (void)state;
+    assert_int_equal(
+        read_text("GET https://Example.org./a HTTP/1.1\r\nHost: example.org\r\n\r\n", &h),
+        EGRESS_HEAD_BAD);
+    assert_string_equal(h.host, "example.org");
+    assert_int_equal(h.port, 443);
 }
 
 static void
@@ -299,6 +313,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_heads_say_who_is_asked_for),
         cmocka_unit_test(odd_heads_are_refused),
+        cmocka_unit_test(who_is_asked_for_by_https_without_connect_is_known),
         cmocka_unit_test(a_nul_is_refused),
         cmocka_unit_test(a_head_may_come_in_pieces_but_not_for_ever),
         cmocka_unit_test(too_many_fields_are_refused),

@@ -184,21 +184,6 @@ bytes_of_a_container_are_limited(void **state)
 }
 
 static void
-an_idle_tunnel_is_closed(void **state)
-{
-    struct egress_world *w = *state;
-    int server, fd;
-
-    world_reload(w, "  idle_timeout_seconds: 1\n  connections_max: 1000\n");
-    fd = world_open(w, RESTRICTED, &server);
-    assert_true(ends(fd));
-    assert_true(ends(server));
-    close(fd);
-    close(server);
-    world_reload(w, "  connections_max: 1000\n");
-}
-
-static void
 a_proxy_that_was_killed_comes_back(void **state)
 {
     struct egress_world *w = *state;
@@ -450,7 +435,6 @@ main(void)
         cmocka_unit_test(the_end_of_a_container_closes_its_connections),
         cmocka_unit_test(connections_of_a_container_are_limited),
         cmocka_unit_test(bytes_of_a_container_are_limited),
-        cmocka_unit_test(an_idle_tunnel_is_closed),
         cmocka_unit_test(a_proxy_that_was_killed_comes_back),
         cmocka_unit_test(what_lies_in_the_sockets_place_is_replaced),
         cmocka_unit_test(idle_tunnels_cost_little),

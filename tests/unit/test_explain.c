@@ -1,5 +1,6 @@
 /* explain's answer about a host is the egress proxy's: the same verdict, of the same spelling. */
 #include "tests/unit/audit_case.h"
+#include "tests/unit/egress_world.h"
 
 #include <errno.h>
 
@@ -83,7 +84,7 @@ its_verdict_is_the_proxys(void **state)
     static const char *const domains[] = {
         "a.example.org", "A.EXAMPLE.ORG.", "example.org",     "bad.example.org", "M\u00dcNCHEN.de",
         "8.8.8.8",       "134744072",      "::ffff:8.8.8.8",  "127.0.0.1",       "[::1]",
-        "10.0.0.1",      "8.8.4.4",        "64:ff9b::7f00:1",
+        "10.0.0.1",      "8.8.4.4",        "64:ff9b::7f00:1", OWN_ADDRESS,
     };
     struct explain_case *t = *state;
     size_t allowed = 0, asked = 0;
@@ -117,6 +118,40 @@ its_verdict_is_the_proxys(void **state)
     assert_true(allowed > 0 && allowed < asked);
 }
 
+/* Of the internet, but this machine's: the network here is one of the test's own. */
+static void
+the_machines_own_address_is_refused(void **state)
+{
+    struct explain_case *t = *state;
+    const struct placement where = {.user = "admin", .tier = "Elevated", .sandbox = true};
+    static const struct {
+        const char *override, *domain, *rule;
+        bool allowed;
+    } cases[] = {
+        {"{}", OWN_ADDRESS, "an address of this machine, not in egress.permit_addresses", false},
+        {"{}", "::ffff:" OWN_ADDRESS, "an address of this machine, not in egress.permit_addresses",
+         false},
+        {"{}", "8.8.8.8", "network Full, and nothing is blocked", true},
+        {"{\"network_policy\": {\"enabled\": true, \"blocked_domains\": [\"" OWN_ADDRESS "\"]}}",
+         OWN_ADDRESS, "network_policy.blocked_domains: " OWN_ADDRESS, false},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        json_auto_t *overrides = json_loads(cases[i].override, 0, NULL);
+        _cleanup_(settings_unrefp) struct settings *s = NULL;
+        struct explanation x;
+        struct error err = {0};
+
+        assert_int_equal(settings_with_overrides(t->shipped, overrides, &s, NULL), 0);
+        t->backend->settings = s;
+        if (explain_placement(t->backend, &where, cases[i].domain, &x, &err) < 0)
+            fail_msg("%s: %s", cases[i].domain, err.msg);
+        t->backend->settings = NULL;
+        assert_string_equal(x.domain_rule, cases[i].rule);
+        assert_int_equal(x.domain_allowed, cases[i].allowed);
+    }
+}
+
 static void
 what_the_proxy_cannot_read_is_no_domain(void **state)
 {
@@ -142,8 +177,10 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(its_verdict_is_the_proxys, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_machines_own_address_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(what_the_proxy_cannot_read_is_no_domain, setup, teardown),
     };
 
+    world_isolate();
     return cmocka_run_group_tests_name("explain", tests, NULL, NULL);
 }

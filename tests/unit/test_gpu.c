@@ -49,6 +49,7 @@ create(int64_t mask, const char *runtime, struct error *err)
     static const struct fake_route routes[] = {
         {"GET /version", 200, VERSION_141, FAKE_PLAIN},
         {"POST /v1.41/containers/create", 201, "{\"Id\":\"5e78\"}", FAKE_PLAIN},
+        {"GET /v1.41/containers/5e78/json", 200, "", FAKE_MIRROR},
         {0},
     };
     _cleanup_(docker_freep) struct docker *d = new_client();

@@ -184,7 +184,7 @@ scope_decides_who_meets(void **state)
 }
 
 static void
-no_tier_means_the_configs_limits_without_network(void **state)
+no_tier_means_the_configs_limits(void **state)
 {
     const struct placement request = {.user = "bob"};
     struct container plan = {0};
@@ -193,11 +193,52 @@ no_tier_means_the_configs_limits_without_network(void **state)
     assert_int_equal(placement_plan(shipped, &request, &plan, NULL), 0);
     assert_string_equal(plan.tier, "");
     assert_int_equal(plan.limits.memory_mb, 512);
-    assert_int_equal(plan.network, NETWORK_NONE);
     assert_string_equal(plan.template_name, "base");
     assert_string_equal(plan.agent_id, "default");
     assert_true(plan.one_shot);
     assert_string_equal(plan.scope_key, "");
+}
+
+/* What the plan of @request is made with, and what it is shown to have, under each policy. */
+static void
+assert_network(const struct placement *request, enum network made, enum network while_disabled,
+               enum network while_enabled)
+{
+    static const char *const policies[] = {"{\"network_policy\": {\"enabled\": false}}",
+                                           "{\"network_policy\": {\"enabled\": true}}"};
+    const enum network shown[] = {while_disabled, while_enabled};
+    char key[sizeof(((struct container *)0)->scope_key)] = "";
+
+    for (size_t i = 0; i < ARRAY_LEN(policies); i++) {
+        _cleanup_(settings_unrefp) struct settings *s = settings_under(policies[i]);
+        struct container plan = {0};
+
+        assert_int_equal(placement_plan(s, request, &plan, NULL), 0);
+        assert_int_equal(plan.network, made);
+        assert_int_equal(placement_network(s, &plan), shown[i]);
+        if (i > 0)
+            assert_string_equal(plan.scope_key, key); /* it is found again */
+        memcpy(key, plan.scope_key, sizeof(key));
+    }
+}
+
+static void
+without_a_tier_the_policy_opens_and_closes_what_was_made_before(void **state)
+{
+    static const struct placement untiered = {.user = "alice", .session_id = "s"},
+                                  none = {.user = "admin", .session_id = "s", .tier = "Sandbox"},
+                                  some = {.user = "admin", .session_id = "s", .tier = "Standard"},
+                                  full = {.user = "admin", .session_id = "s", .tier = "Elevated"};
+    _cleanup_(settings_unrefp) struct settings *enabled =
+        settings_under("{\"network_policy\": {\"enabled\": true}}");
+    struct container older = {.network = NETWORK_NONE};
+
+    (void)state;
+    assert_network(&untiered, NETWORK_RESTRICTED, NETWORK_NONE, NETWORK_RESTRICTED);
+    assert_network(&none, NETWORK_NONE, NETWORK_NONE, NETWORK_NONE);
+    assert_network(&some, NETWORK_RESTRICTED, NETWORK_RESTRICTED, NETWORK_RESTRICTED);
+    assert_network(&full, NETWORK_FULL, NETWORK_FULL, NETWORK_FULL);
+    assert_int_equal(placement_network(enabled, &older), NETWORK_NONE);
 }
 
 int
@@ -208,7 +249,8 @@ main(void)
         cmocka_unit_test(modes_decide_what_runs),
         cmocka_unit_test(access_is_lowered_never_raised),
         cmocka_unit_test(scope_decides_who_meets),
-        cmocka_unit_test(no_tier_means_the_configs_limits_without_network),
+        cmocka_unit_test(no_tier_means_the_configs_limits),
+        cmocka_unit_test(without_a_tier_the_policy_opens_and_closes_what_was_made_before),
     };
 
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests_name("placement", tests, setup, teardown);
