@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/account.h"
 #include "backend/background.h"
 #include "backend/gpu.h"
 #include "backend/guest/guest.h"
 #include "backend/pool.h"
+#include "backend/quota.h"
 #include "backend/store/store.h"
 
 enum { PATH_SIZE = 4096 };
@@ -32,14 +34,15 @@ bring_up(struct backend *b, struct store *store, const struct container *c, stru
 /* Make the container @c from the ground: the row first, then the engine; on failure neither
  * remains. */
 static int
-make(struct backend *b, struct store *store, struct container *c, struct error *err)
+make(struct backend *b, struct store *store, struct container *c, struct quota_gate *gate,
+     struct error *err)
 {
     _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
     struct engine_spec spec;
     int r;
 
     id_container(c->id);
-    r = c->gpus > 0 ? gpu_insert(b, c, err) : store_container_insert(store, c, err);
+    r = c->gpus > 0 ? gpu_insert(b, c, gate, err) : store_container_insert(store, c, gate, err);
     if (r < 0)
         return r;
     spec = container_engine_spec(c);
@@ -53,12 +56,26 @@ make(struct backend *b, struct store *store, struct container *c, struct error *
     return r;
 }
 
+/* Whom the commands of @c run as: the account that access.yaml names, or a uid of the service's. */
+static int
+find_identity(struct backend *b, struct store *store, struct container *c, struct error *err)
+{
+    const struct service *service = &b->settings->service;
+    int r = account_find(b->settings, c->owner, &c->uid, &c->gid, err);
+
+    if (r != 0)
+        return r < 0 ? r : 0;
+    /* The last of the range is the pool's, for containers without an owner. */
+    return store_owner_uid(store, c->owner, service->uid_first, service->uid_last - 1, &c->uid,
+                           err);
+}
+
 /* A new container by @plan: out of the pool, or made now. */
 static int
 create(struct backend *b, struct store *store, const struct container *plan, json_t *labels,
        struct container *ret, struct error *err)
 {
-    const struct service *service = &b->settings->service;
+    struct quota_gate gate = quota_gate(b, plan->owner);
     struct container c = *plan;
     _cleanup_(freep) char *text = json_dumps(labels, JSON_COMPACT);
     bool taken = false;
@@ -66,8 +83,7 @@ create(struct backend *b, struct store *store, const struct container *plan, jso
 
     if (labels && !text)
         return error_errno(err, ENOMEM, "labels");
-    /* The last of the range is the pool's, for containers without an owner. */
-    r = store_owner_uid(store, c.owner, service->uid_first, service->uid_last - 1, &c.uid, err);
+    r = find_identity(b, store, &c, err);
     if (r < 0)
         return r;
     c.labels = text;
@@ -75,9 +91,11 @@ create(struct backend *b, struct store *store, const struct container *plan, jso
     c.worker = b->context->worker_id;
     c.created_at_ms = time_now_ms();
     c.last_used_at_ms = c.created_at_ms;
-    r = pool_take(b, &c, &taken, err);
+    r = pool_take(b, &c, &gate, &taken, err);
     if (r == 0 && !taken)
-        r = make(b, store, &c, err);
+        r = make(b, store, &c, &gate, err);
+    if (gate.shut)
+        return quota_refuse(b, c.owner, &gate, err);
     return r < 0 ? r : store_container_get(store, c.id, ret, err);
 }
 

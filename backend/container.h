@@ -19,7 +19,8 @@
  * The running container of @plan's scope (placement_plan()), with *ret_created whether it was made
  * now; for a one-shot plan always a new one. A stopped one is started. @labels is a JSON object,
  * borrowed, for a new one (NULL: none). Caller: container_done(). Errors: ERR_TEMPLATE_NOT_READY,
- * and those of engine.h.
+ * and those of account_find(),
+ * quota_refuse() and engine.h.
  */
 int container_acquire(struct backend *b, const struct container *plan, json_t *labels,
                       struct container *ret, bool *ret_created, struct error *err);

@@ -8,6 +8,7 @@ container_engine_spec(const struct container *c)
 {
     struct engine_spec spec = {
         .uid = c->uid,
+        .gid = c->gid ? c->gid : c->uid,
         .workspace_access = c->workspace_access,
         .network = c->network,
         .limits = c->limits,

@@ -9,14 +9,16 @@
 #include "backend/container.h"
 #include "backend/engine.h"
 #include "backend/log.h"
+#include "backend/quota.h"
 #include "backend/store/store.h"
 
 enum {
-    BATCH = 50,           /* containers that are read from the database at one time */
-    ROUND_MS = 2000,      /* between two rounds, at least */
-    ROUND_SHARE = 4,      /* times as long as a round takes is the pause after it, at least */
-    BUDGET_MS = 500,      /* of one call */
-    CLOCK_SLACK_MS = 1000 /* rows carry the time that other processes read */
+    BATCH = 50,              /* containers that are read from the database at one time */
+    ROUND_MS = 2000,         /* between two rounds, at least */
+    ROUND_SHARE = 4,         /* times as long as a round takes is the pause after it, at least */
+    BUDGET_MS = 500,         /* of one call */
+    WORTH_KEEPING = 1 << 20, /* bytes */
+    CLOCK_SLACK_MS = 1000    /* rows carry the time that other processes read */
 };
 
 /* Leave an entry about why it was stopped, in its owner's audit. */
@@ -50,12 +52,34 @@ stop(struct backend *b, const struct container *c, const struct engine_disk *dis
     struct container stopped = {0};
     int r;
 
-    log_warn("container %s takes %lld MB of disk in %lld files, its limit is %lld MB: stopped",
-             c->id, (long long)(disk->bytes >> 20), (long long)disk->files,
-             (long long)c->limits.disk_mb);
+    log_warn("container %s takes %lld MB of disk in %lld files, %s: stopped", c->id,
+             (long long)(disk->bytes >> 20), (long long)disk->files,
+             disk->over ? "more than its limit" : "with what else is its owner's too much");
     r = container_stop(b, &us, c->id, &stopped, err);
     container_done(&stopped);
     return r < 0 ? r : note(b, c, disk, err);
+}
+
+/* Keep what was measured for the owner's quota, where it has changed by so much as counts. */
+static int
+keep(struct store *store, struct container *c, int64_t bytes, struct error *err)
+{
+    if (llabs(bytes - c->disk_bytes) < WORTH_KEEPING)
+        return 0;
+    c->disk_bytes = bytes;
+    return store_container_disk(store, c->id, bytes, err);
+}
+
+/* Whether the container's owner takes more than their quota, of which it is a part. */
+static int
+over_quota(struct backend *b, const struct container *c, bool *ret, struct error *err)
+{
+    int64_t most = settings_access(b->settings, c->owner)->quotas.most[QUOTA_DISK_MB];
+    int64_t used[QUOTA_COUNT] = {0};
+    int r = most > 0 ? quota_usage(b, c->owner, used, err) : 0;
+
+    *ret = r == 0 && most > 0 && used[QUOTA_DISK_MB] > most;
+    return r;
 }
 
 /* Look at one container, which may be gone by now. */
@@ -64,11 +88,16 @@ look(struct backend *b, struct store *store, const char *id, struct error *err)
 {
     struct engine_disk disk = {0};
     struct container c = {0};
+    bool over = false;
     int r = store_container_get(store, id, &c, err);
 
     if (r == 0 && c.status == CONTAINER_RUNNING)
         r = engine_disk(b->engine, id, c.limits.disk_mb, &disk, err);
-    if (r == 0 && disk.over)
+    if (r == 0 && c.status == CONTAINER_RUNNING)
+        r = keep(store, &c, disk.bytes, err);
+    if (r == 0 && c.status == CONTAINER_RUNNING)
+        r = over_quota(b, &c, &over, err);
+    if (r == 0 && (disk.over || over))
         r = stop(b, &c, &disk, err);
     container_done(&c);
     if (r != -ENOENT)
@@ -107,7 +136,9 @@ disk_tend(struct backend *b, struct disk_watch *w, struct error *err)
         return 0;
     if (w->after[0] == '\0')
         begin_round(w);
-    r = backend_store(b, &store, err);
+    r = backend_begin(b, err);
+    if (r == 0)
+        r = backend_store(b, &store, err);
     if (r == 0)
         r = store_container_used(store, w->since_ms, w->after, BATCH, &ids, &count, err);
     for (; r == 0 && i < count && spent_ms < BUDGET_MS; i++) {
@@ -115,6 +146,7 @@ disk_tend(struct backend *b, struct disk_watch *w, struct error *err)
         r = look(b, store, ids[i], err);
         spent_ms = time_monotonic_ms() - start_ms;
     }
+    backend_end(b);
     w->worked_ms += spent_ms;
     if (r == 0 && i == count && count < BATCH)
         end_round(w);

@@ -63,7 +63,7 @@ struct engine_spec {
     char workspace[NAME_SIZE]; /* the name of the owner's workspace; unused with ACCESS_NONE */
     char image[IMAGE_SIZE];
     char runtime[RUNTIME_SIZE];
-    int64_t uid; /* and gid, of its commands */
+    int64_t uid, gid; /* of its commands, on the host */
     enum access workspace_access;
     enum network network;
     struct limits limits;

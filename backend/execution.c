@@ -11,6 +11,7 @@
 #include "backend/guest/control.h"
 #include "backend/guest/guest.h"
 #include "backend/outcome.h"
+#include "backend/quota.h"
 #include "backend/store/store.h"
 #include "backend/template.h"
 
@@ -173,6 +174,7 @@ static int
 run(struct backend *b, const struct container *c, const struct command *command, int fd,
     struct execution *ret, struct error *err)
 {
+    struct quota_gate gate = quota_gate(b, c->owner);
     struct execution x = {0};
     struct store *store = NULL;
     int r;
@@ -181,7 +183,9 @@ run(struct backend *b, const struct container *c, const struct command *command,
     if (r == 0)
         r = entry_init(&x.entry, b, c, command, err);
     if (r == 0)
-        r = store_audit_begin(store, &x.entry, err);
+        r = store_audit_begin(store, &x.entry, &gate, err);
+    if (gate.shut)
+        r = quota_refuse(b, c->owner, &gate, err);
     if (r == 0 && command->observer)
         command->observer->announced(command->observer->sink.arg, &x.entry);
     if (r == 0)
@@ -236,7 +240,9 @@ run_in_scope(struct backend *b, const struct container *plan, const struct comma
     bool created, goes_on;
     int r;
 
-    r = container_acquire(b, plan, NULL, &c, &created, err);
+    r = quota_look(b, plan->owner, false, err);
+    if (r == 0)
+        r = container_acquire(b, plan, NULL, &c, &created, err);
     if (r < 0)
         return r;
     r = connect_guest(b, &c, REVIVE_STOPPED_TOO, &fd, err);

@@ -25,7 +25,7 @@ void execution_done(struct execution *x);
  * removed afterwards. A refusal by policy leaves an audit entry, too. A command that fails, times
  * out or is killed is a success of this call. Of one in the background *ret is how it stands when
  * it has been started: `running`, unless it could not be. Errors: those of placement_plan(),
- * container_acquire() and execution_run_in().
+ * container_acquire() and execution_run_in(). A quota's refusal leaves no entry.
  */
 int execution_run(struct backend *b, const struct placement *where, const struct command *command,
                   struct execution *ret, struct error *err);
@@ -33,7 +33,7 @@ int execution_run(struct backend *b, const struct placement *where, const struct
 /*
  * Run @command in the container @id. Errors: ERR_NOT_FOUND, ERR_CONTAINER_NOT_RUNNING,
  * ERR_SANDBOXING_OFF, ERR_NOT_SELECTED, ERR_VALIDATION (a timeout above the container's),
- * ERR_PROCESS_LIMIT.
+ * ERR_PROCESS_LIMIT, and those of quota_refuse().
  */
 int execution_run_in(struct backend *b, const struct caller *caller, const char *id,
                      const struct command *command, struct execution *ret, struct error *err);

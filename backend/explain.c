@@ -8,6 +8,7 @@
 #include "backend/egress/name.h"
 #include "backend/egress/verdict.h"
 #include "backend/gpu.h"
+#include "backend/quota.h"
 #include "backend/store/store.h"
 #include "backend/template.h"
 
@@ -86,12 +87,29 @@ explain_domain(const struct settings *s, const char *domain, struct explanation 
     snprintf(x->domain_rule, sizeof(x->domain_rule), "%s", v.rule);
 }
 
-/* The container that the plan's scope has, or what a new one would lack. */
+/* Whether a new container could be made. */
+static int
+look_at_new(struct backend *b, struct explanation *x)
+{
+    struct template template;
+    int r = 0;
+
+    if (x->plan.gpus > 0)
+        r = gpu_check(b, x->plan.gpus, NULL, &x->refusal);
+    if (r == 0)
+        r = template_get(b, x->plan.template_name, &template, &x->refusal);
+    if (r == 0 && template.size_bytes == 0)
+        r = error_set(&x->refusal, ERR_TEMPLATE_NOT_READY,
+                      "the image of template '%s' is not on this machine; pull or build it first",
+                      x->plan.template_name);
+    return r;
+}
+
+/* The container that the plan's scope has, or what a new one would lack; and the quotas. */
 static int
 look_ahead(struct backend *b, struct explanation *x, struct error *err)
 {
     struct container have = {0};
-    struct template template;
     struct store *store = NULL;
     int r = backend_store(b, &store, err);
 
@@ -100,21 +118,16 @@ look_ahead(struct backend *b, struct explanation *x, struct error *err)
         if (r == 0)
             snprintf(x->plan.id, sizeof(x->plan.id), "%s", have.id);
         container_done(&have);
-        if (r != -ENOENT)
-            return r;
-        error_clear(err);
-        r = 0;
+        if (r == -ENOENT) {
+            error_clear(err);
+            r = 0;
+        }
     }
     if (r < 0)
         return r;
-    if (x->plan.gpus > 0)
-        r = gpu_check(b, x->plan.gpus, NULL, &x->refusal);
-    if (r == 0)
-        r = template_get(b, x->plan.template_name, &template, &x->refusal);
-    if (r == 0 && template.size_bytes == 0)
-        error_set(&x->refusal, ERR_TEMPLATE_NOT_READY,
-                  "the image of template '%s' is not on this machine; pull or build it first",
-                  x->plan.template_name);
+    r = quota_look(b, x->plan.owner, !x->plan.id[0], &x->refusal);
+    if (r == 0 && !x->plan.id[0])
+        look_at_new(b, x);
     return 0;
 }
 

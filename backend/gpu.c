@@ -199,7 +199,7 @@ gpu_check(struct backend *b, int64_t count, int64_t *ret_total, struct error *er
 }
 
 int
-gpu_insert(struct backend *b, struct container *c, struct error *err)
+gpu_insert(struct backend *b, struct container *c, struct quota_gate *gate, struct error *err)
 {
     struct store *store = NULL;
     int64_t total = 0;
@@ -207,5 +207,5 @@ gpu_insert(struct backend *b, struct container *c, struct error *err)
 
     if (r == 0)
         r = gpu_check(b, c->gpus, &total, err);
-    return r < 0 ? r : store_container_insert_gpus(store, c, total, err);
+    return r < 0 ? r : store_container_insert_gpus(store, c, total, gate, err);
 }

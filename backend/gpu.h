@@ -53,6 +53,6 @@ int gpu_check(struct backend *b, int64_t count, int64_t *ret_total, struct error
  * ERR_CONFLICT, with a sentence that says what is missing: GPUs, a runtime for them, or free ones;
  * and those of store_container_insert().
  */
-int gpu_insert(struct backend *b, struct container *c, struct error *err);
+int gpu_insert(struct backend *b, struct container *c, struct quota_gate *gate, struct error *err);
 
 #endif

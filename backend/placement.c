@@ -47,6 +47,7 @@ plan_tier(const struct settings *s, const struct placement *p, struct container 
     const struct access_rule *access = settings_access(s, p->user);
     const char *name = p->tier ? p->tier : access->tier;
     const struct tier *tier;
+    char key[ACCESS_KEY_SIZE];
 
     snprintf(c->runtime, sizeof(c->runtime), "%s", s->service.docker_runtime);
     if (!name) {
@@ -59,9 +60,11 @@ plan_tier(const struct settings *s, const struct placement *p, struct container 
         return error_violation(err, "/tier", "no tier is called '%.64s'; GET tiers lists them",
                                name);
     if (access->max_tier &&
-        settings_tier_rank(s, tier->name) > settings_tier_rank(s, access->max_tier))
-        return error_set(err, ERR_FORBIDDEN, "tier '%s' is above your ceiling, which is '%s'",
-                         tier->name, access->max_tier);
+        settings_tier_rank(s, tier->name) > settings_tier_rank(s, access->max_tier)) {
+        settings_access_key(access, ACCESS_KEY_MAX_TIER, key);
+        return error_set(err, ERR_FORBIDDEN, "tier '%s' is above your ceiling, which is '%s' (%s)",
+                         tier->name, access->max_tier, key);
+    }
     snprintf(c->tier, sizeof(c->tier), "%s", tier->name);
     snprintf(c->runtime, sizeof(c->runtime), "%s", tier->runtime);
     c->limits = tier->limits;
@@ -70,10 +73,23 @@ plan_tier(const struct settings *s, const struct placement *p, struct container 
     return 0;
 }
 
+/* Whether the user may have containers of this template. */
+static bool
+template_allowed(const struct access_rule *access, const char *name)
+{
+    for (size_t i = 0; i < access->templates.count; i++)
+        if (strcmp(access->templates.items[i], name) == 0 ||
+            strcmp(access->templates.items[i], ACCESS_ALL) == 0)
+            return true;
+    return access->templates.count == 0;
+}
+
 static int
 plan_template(const struct settings *s, const struct placement *p, struct container *c,
               struct error *err)
 {
+    const struct access_rule *access = settings_access(s, p->user);
+    char key[ACCESS_KEY_SIZE];
     const struct template_entry *template =
         p->template ? p->template : settings_template(s, p->template_name);
 
@@ -82,6 +98,10 @@ plan_template(const struct settings *s, const struct placement *p, struct contai
                                p->template_name ? "no template is called '%.64s'"
                                                 : "is required, for no template is the default%s",
                                p->template_name ? p->template_name : "");
+    if (!template_allowed(access, template->name)) {
+        settings_access_key(access, ACCESS_KEY_TEMPLATES, key);
+        return error_set(err, ERR_FORBIDDEN, "%s does not name template '%s'", key, template->name);
+    }
     snprintf(c->template_name, sizeof(c->template_name), "%s", template->name);
     snprintf(c->image, sizeof(c->image), "%s", template->image ? template->image : "");
     if (template->gpus > c->gpus)
@@ -124,24 +144,25 @@ plan_scope(const struct settings *s, const struct placement *p, struct container
 
 /* The hash of all that must be equal for a container to be found again; none for a one-shot. */
 static void
-plan_key(struct container *c)
+plan_key(const struct settings *s, struct container *c)
 {
-    const char *const parts[] = {c->owner,
-                                 scope_names[c->scope - 1],
-                                 c->agent_id,
-                                 c->session_id,
-                                 c->tier,
-                                 c->template_name,
-                                 c->runtime,
-                                 access_names[c->workspace_access - 1]};
+    const struct access_rule *access = settings_access(s, c->owner);
+    char identity[128];
+    const char *const parts[] = {
+        c->owner, scope_names[c->scope - 1], c->agent_id, c->session_id,
+        c->tier,  c->template_name,          c->runtime,  access_names[c->workspace_access - 1]};
     crypto_generichash_state h;
     unsigned char digest[32];
 
     if (c->one_shot)
         return;
+    snprintf(identity, sizeof(identity), "%lld:%lld:%s", (long long)access->run_as.uid,
+             (long long)access->run_as.gid, access->run_as.account ? access->run_as.account : "");
     crypto_generichash_init(&h, NULL, 0, sizeof(digest));
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
         crypto_generichash_update(&h, (const unsigned char *)parts[i], strlen(parts[i]) + 1);
+    if (access->run_as.uid || access->run_as.account)
+        crypto_generichash_update(&h, (const unsigned char *)identity, strlen(identity) + 1);
     crypto_generichash_final(&h, digest, sizeof(digest));
     sodium_bin2hex(c->scope_key, sizeof(c->scope_key), digest, sizeof(digest));
 }
@@ -170,7 +191,7 @@ placement_plan(const struct settings *s, const struct placement *p, struct conta
         r = plan_lowered(s, p, &c, err);
     if (r < 0)
         return r;
-    plan_key(&c);
+    plan_key(s, &c);
     *ret = c;
     return 0;
 }

@@ -29,7 +29,8 @@ struct placement {
 /*
  * Work out the container for @p: scope and its key, tier, limits, template,
  * image, runtime, GPUs, network and access. *ret has no id, uid, labels or times yet.
- * Errors: ERR_SANDBOXING_OFF, ERR_NOT_SELECTED, ERR_FORBIDDEN (tier above the ceiling), and
+ * Errors: ERR_SANDBOXING_OFF, ERR_NOT_SELECTED, ERR_FORBIDDEN (tier above the ceiling, template
+ * not allowed), and
  * ERR_VALIDATION for an unknown tier or template, or a limit above what applies.
  */
 int placement_plan(const struct settings *s, const struct placement *p, struct container *ret,

@@ -118,7 +118,8 @@ give_up(struct backend *b, struct store *store, const char *id, struct error *er
 }
 
 int
-pool_take(struct backend *b, struct container *c, bool *ret, struct error *err)
+pool_take(struct backend *b, struct container *c, struct quota_gate *gate, bool *ret,
+          struct error *err)
 {
     char fingerprint[FINGERPRINT_SIZE];
     struct store *store = NULL;
@@ -135,7 +136,7 @@ pool_take(struct backend *b, struct container *c, bool *ret, struct error *err)
         return 0;
     r = backend_store(b, &store, err);
     if (r == 0)
-        r = store_pool_claim(store, fingerprint, c, &claimed, err);
+        r = store_pool_claim(store, fingerprint, c, gate, &claimed, err);
     wake_builder(b);
     if (r < 0 || !claimed)
         return r;

@@ -49,7 +49,8 @@ int pool_report(struct backend *b, struct pool_report *ret, struct error *err);
  * *ret true: c->id is it, and its row says `running`. False: none fits or could be given, and @c
  * has neither. Errors: those of store_container_insert().
  */
-int pool_take(struct backend *b, struct container *c, bool *ret, struct error *err);
+int pool_take(struct backend *b, struct container *c, struct quota_gate *gate, bool *ret,
+              struct error *err);
 
 /*
  * Remove the pool's containers of @template_name and @tier (NULL: any), and return when they are

@@ -9,6 +9,7 @@
 #include "backend/container.h"
 #include "backend/engine.h"
 #include "backend/list.h"
+#include "backend/quota.h"
 #include "backend/store/store.h"
 #include "backend/utf8.h"
 
@@ -157,12 +158,14 @@ make(struct backend *b, struct store *store, struct snapshot *s, struct error *e
 static int
 announce(struct backend *b, struct store *store, struct snapshot *s, struct error *err)
 {
+    struct quota_gate gate = quota_gate(b, s->owner);
     struct snapshot earlier;
     int r = store_snapshot_get(store, s->container_id, s->id, &earlier, err);
 
     if (r == -ENOENT) {
         error_clear(err);
-        return store_snapshot_insert(store, s, b->settings->containers.snapshots_max, err);
+        r = store_snapshot_insert(store, s, b->settings->containers.snapshots_max, &gate, err);
+        return gate.shut ? quota_refuse(b, s->owner, &gate, err) : r;
     }
     if (r < 0)
         return r;

@@ -1,5 +1,6 @@
 /* GET status, tiers and whoami. */
 #include "backend/overview.h"
+#include "backend/quota.h"
 #include "handlers/handler.h"
 #include "handlers/json.h"
 #include "handlers/routes.h"
@@ -91,31 +92,56 @@ default_limits(const struct settings *s, const struct access_rule *access)
     return tier ? &tier->limits : &s->policy.resource_limits;
 }
 
+/* Each quota: the most, what is used of it, and the key that says so. */
+static json_t *
+quotas_json(const struct access_rule *access, const int64_t used[QUOTA_COUNT])
+{
+    json_auto_t *quotas = json_object();
+
+    for (int i = 0; quotas && i < QUOTA_COUNT; i++) {
+        bool limited = access->quotas.most[i] > 0;
+        char source[ACCESS_KEY_SIZE] = "";
+
+        if (limited)
+            settings_access_key(access, ACCESS_KEY_QUOTAS + i, source);
+        if (json_object_set_new(
+                quotas, quota_names[i],
+                json_pack("{s:o, s:I, s:o}", "limit",
+                          limited ? json_integer(access->quotas.most[i]) : json_null(), "used",
+                          (json_int_t)used[i], "source", json_text(source))) < 0)
+            return NULL;
+    }
+    return TAKE(quotas);
+}
+
 /*
  * GET whoami - the caller, as the service sees them.
  *
- * 200  {user, role, tier, max_tier, limits, usage: {containers, executions_running,
- * executions_today}}
+ * 200  {user, role, group, tier, max_tier, limits, usage: {containers, executions_running,
+ *      executions_today}, quotas: {NAME: {limit, used, source}}}
  */
 static int
 whoami_get(const struct request *req, struct response *res, struct error *err)
 {
     const struct settings *s = req->backend->settings;
     const struct access_rule *access = settings_access(s, req->user);
+    int64_t used[QUOTA_COUNT] = {0};
     struct counts usage;
     json_t *json;
     int r;
 
     r = overview_usage(req->backend, req->user, &usage, err);
+    if (r == 0)
+        r = quota_usage(req->backend, req->user, used, err);
     if (r < 0)
         return r;
-    json =
-        json_pack("{s:s, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I}}", "user", req->user, "role",
-                  json_spelled(role_names, req->role), "tier", json_text(access->tier), "max_tier",
-                  json_text(access->max_tier), "limits", json_limits(default_limits(s, access)),
-                  "usage", "containers", (json_int_t)usage.containers, "executions_running",
-                  (json_int_t)usage.executions_running, "executions_today",
-                  (json_int_t)usage.executions_since);
+    json = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I, s:I}, s:o}", "user", req->user,
+                     "role", json_spelled(role_names, req->role), "group", json_text(access->group),
+                     "tier", json_text(access->tier), "max_tier", json_text(access->max_tier),
+                     "limits", json_limits(default_limits(s, access)), "usage", "containers",
+                     (json_int_t)usage.containers, "executions_running",
+                     (json_int_t)usage.executions_running, "executions_today",
+                     (json_int_t)usage.executions_since, "quotas", quotas_json(access, used));
     return response_json(res, 200, json, err);
 }
 

@@ -83,7 +83,7 @@ broker_offer_egress(struct broker *b, const struct engine_spec *spec, struct err
 struct parts {
     struct full_place place; /* on the bridge; network "": not there */
     char name[BROKER_NAME_SIZE];
-    char uid[24];
+    char uid[24], gid[24];
     char guest[PATH_SIZE + 32], run[PATH_SIZE + 64], slot[PATH_SIZE + 64], egress[PATH_SIZE + 64];
     char resolv_conf[FULL_PATH_SIZE + 32];
     const char *binds[6];
@@ -122,13 +122,14 @@ fill_entrypoint(const struct users *users, const struct engine_spec *spec, struc
         "/.sandbox/guest",
         "/.sandbox/run",
         p->uid,
-        p->uid,
+        p->gid,
         "/home/sandbox",
         "/workspace",
         has_relay(spec) ? "/.sandbox/egress/" EGRESS_SOCKET : NULL,
     };
 
     snprintf(p->uid, sizeof(p->uid), "%lld", (long long)users_inside(users, spec->uid));
+    snprintf(p->gid, sizeof(p->gid), "%lld", (long long)users_inside(users, spec->gid));
     memcpy(p->entrypoint, words, sizeof(words));
 }
 

@@ -12,6 +12,7 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
+#include "backend/account.h"
 #include "backend/broker/directory.h"
 #include "backend/broker/users.h"
 #include "backend/broker/workspace.h"
@@ -153,6 +154,37 @@ names_fit(const struct engine_spec *spec, enum spec_use use)
            (!needs_workspace || id_is_name(spec->workspace, NAME_SIZE - 1));
 }
 
+/*
+ * Whom the commands are to run as: the owner's account, as our own look into access.yaml has it, or
+ * else a uid of the service's range, of which the pool's containers have the last. One that was
+ * made before its owner got an account is still started as it is.
+ */
+static int
+check_identity(const struct settings *s, const struct engine_spec *spec, enum spec_use use,
+               struct error *err)
+{
+    bool ranged = spec->uid >= s->service.uid_first && spec->uid <= s->service.uid_last &&
+                  (use == SPEC_WARM) == (spec->uid == s->service.uid_last) &&
+                  spec->gid == spec->uid;
+    int64_t uid = 0, gid = 0;
+    int r = 0;
+
+    if (ranged && (use == SPEC_WARM || use == SPEC_START || use == SPEC_ROLLBACK))
+        return 0;
+    if (use != SPEC_WARM)
+        r = account_find(s, spec->owner, &uid, &gid, err);
+    if (r < 0)
+        return r;
+    if (r == 0 ? ranged : spec->uid == uid && spec->gid == gid)
+        return 0;
+    if ((use == SPEC_START || use == SPEC_ROLLBACK) && settings_account_fits(s, spec->uid) &&
+        settings_account_fits(s, spec->gid))
+        return error_set(err, ERR_CONFLICT,
+                         "the container was made for another account than access.yaml names now; "
+                         "remove it");
+    return error_set(err, ERR_VALIDATION, "the broker does not accept this uid");
+}
+
 int
 broker_check_spec(struct broker *b, const struct engine_spec *spec, enum spec_use use,
                   struct error *err)
@@ -160,12 +192,13 @@ broker_check_spec(struct broker *b, const struct engine_spec *spec, enum spec_us
     unsigned generation;
     _cleanup_(settings_unrefp) struct settings *s = current_get(b->context->current, &generation);
     bool pooled = use == SPEC_WARM || use == SPEC_ADOPT;
+    int r;
 
     if (!id_is_container(spec->id) || !names_fit(spec, use))
         return error_set(err, ERR_VALIDATION, "the broker does not accept these names");
-    if (spec->uid < s->service.uid_first || spec->uid > s->service.uid_last ||
-        (use == SPEC_WARM) != (spec->uid == s->service.uid_last))
-        return error_set(err, ERR_VALIDATION, "the broker does not accept this uid");
+    r = check_identity(s, spec, use, err);
+    if (r < 0)
+        return r;
     if (spec->workspace_access < (pooled ? ACCESS_RO : ACCESS_NONE) ||
         spec->workspace_access > ACCESS_RW || !limits_sane(&spec->limits))
         return error_set(err, ERR_VALIDATION, "the broker does not accept these limits");
@@ -262,7 +295,7 @@ broker_run(struct broker *b, struct docker *d, const struct engine_spec *spec, s
     int r = users_find(d, &users, err);
 
     if (r == 0)
-        r = workspace_attach(b->state_fd, &users, spec, err);
+        r = workspace_attach(b, &users, spec, err);
     if (r == 0)
         r = broker_offer_egress(b, spec, err);
     return r < 0 ? r : broker_boot(b, d, spec, err);

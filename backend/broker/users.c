@@ -38,9 +38,9 @@ users_find(struct docker *d, struct users *ret, struct error *err)
 }
 
 int64_t
-users_inside(const struct users *users, int64_t uid)
+users_inside(const struct users *users, int64_t id)
 {
-    return users->remapped ? INSIDE_FIRST + uid % INSIDE_COUNT : uid;
+    return users->remapped ? INSIDE_FIRST + id % INSIDE_COUNT : id;
 }
 
 static int
@@ -73,9 +73,8 @@ start_holder(void)
 }
 
 int
-users_mapping(const struct users *users, int64_t uid, int *ret_fd, struct error *err)
+users_mapping(const struct users *users, int64_t uid, int64_t gid, int *ret_fd, struct error *err)
 {
-    int64_t inside = users_inside(users, uid);
     char path[PATH_SIZE];
     pid_t holder;
     int r;
@@ -86,9 +85,9 @@ users_mapping(const struct users *users, int64_t uid, int *ret_fd, struct error 
     holder = start_holder();
     if (holder < 0)
         return error_errno(err, errno, "a user namespace");
-    r = write_map(holder, "uid_map", uid, users->root_uid + inside);
+    r = write_map(holder, "uid_map", uid, users->root_uid + users_inside(users, uid));
     if (r == 0)
-        r = write_map(holder, "gid_map", uid, users->root_gid + inside);
+        r = write_map(holder, "gid_map", gid, users->root_gid + users_inside(users, gid));
     snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)holder);
     if (r == 0)
         *ret_fd = open(path, O_RDONLY | O_CLOEXEC);

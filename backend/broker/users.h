@@ -26,14 +26,15 @@ struct users {
  * and does not say to which. */
 int users_find(struct docker *d, struct users *ret, struct error *err);
 
-/* The uid and gid that the commands of the owner @uid have inside. */
-int64_t users_inside(const struct users *users, int64_t uid);
+/* What @id, a uid or a gid of an owner's commands on the host, is inside. */
+int64_t users_inside(const struct users *users, int64_t id);
 
 /*
- * Open a user namespace for a mount on which the files of @uid, a uid and gid on the host, are
- * those of users_inside() (MOUNT_ATTR_IDMAP, mount_setattr(2)); -1 where a mount does not have to
+ * Open a user namespace for a mount on which the files of @uid and @gid on the host are those of
+ * users_inside() (MOUNT_ATTR_IDMAP, mount_setattr(2)); -1 where a mount does not have to
  * be mapped. The caller closes it.
  */
-int users_mapping(const struct users *users, int64_t uid, int *ret_fd, struct error *err);
+int users_mapping(const struct users *users, int64_t uid, int64_t gid, int *ret_fd,
+                  struct error *err);
 
 #endif

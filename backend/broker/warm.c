@@ -53,7 +53,8 @@ broker_give(struct broker *b, struct docker *d, const struct engine_spec *spec, 
     if (r < 0)
         return r;
     snprintf(directory, sizeof(directory), "%s/guests/%s", b->context->state_dir, spec->id);
-    return guest_adopt(directory, (uid_t)users_inside(&users, spec->uid), err);
+    return guest_adopt(directory, (uid_t)users_inside(&users, spec->uid),
+                       (gid_t)users_inside(&users, spec->gid), err);
 }
 
 /* The directory that the container whose PID 1 is @pid has at /workspace. */
@@ -108,7 +109,7 @@ broker_adopt(struct broker *b, struct docker *d, const struct engine_spec *spec,
         return error_set(err, ERR_NOT_FOUND, "there is no such container in the pool");
     r = users_find(d, &users, err);
     if (r == 0)
-        r = workspace_adopt(b->state_fd, &users, spec, err);
+        r = workspace_adopt(b, &users, spec, err);
     if (r == 0)
         r = check_inside(b, spec, c.pid, err);
     return r < 0 ? r : broker_give(b, d, spec, err);

@@ -39,8 +39,7 @@ check_policy(const struct policy *policy, const struct places *places, struct er
     return allowed < 0 ? allowed : blocked;
 }
 
-/* Whether the tier @name (NULL: none named) exists. */
-static int
+int
 check_tier_exists(const struct settings *s, const char *name, const struct pointer *at,
                   const struct places *places, struct error *err)
 {
@@ -272,44 +271,5 @@ check_templates(const struct settings *s, const struct places *places, struct er
             r = places_violation(places, &is_default, err,
                                  "another template is the default already");
     }
-    return r;
-}
-
-static int
-check_rule(const struct settings *s, const struct access_rule *rule, const struct pointer *at,
-           const struct places *places, struct error *err)
-{
-    const struct pointer tier = {.up = at, .key = "tier"}, max_tier = {.up = at, .key = "max_tier"};
-    int own = check_tier_exists(s, rule->tier, &tier, places, err);
-    int most = check_tier_exists(s, rule->max_tier, &max_tier, places, err);
-
-    if (own < 0 || most < 0)
-        return -EINVAL;
-    if (rule->tier && rule->max_tier &&
-        settings_tier_rank(s, rule->tier) > settings_tier_rank(s, rule->max_tier))
-        return places_violation(places, &tier, err, "must not be above max_tier");
-    return 0;
-}
-
-int
-check_access(const struct settings *s, const struct places *places, struct error *err)
-{
-    const struct pointer root = {.key = "users"}, others = {.key = "default"};
-    const struct access_rule *users = s->users.items;
-    size_t i;
-    int r = 0;
-
-    for (i = 0; i < s->users.count; i++) {
-        struct pointer here = {.up = &root, .key = users[i].name};
-
-        if (!name_is_user(users[i].name))
-            r = places_violation(places, &here, err,
-                                 "a user's name has 1 to 128 letters, digits and '._@+=,-', and "
-                                 "starts with a letter or digit");
-        if (check_rule(s, &users[i], &here, places, err) < 0)
-            r = -EINVAL;
-    }
-    if (check_rule(s, &s->default_access, &others, places, err) < 0)
-        r = -EINVAL;
     return r;
 }

@@ -31,7 +31,14 @@ int check_templates(const struct settings *s, const struct places *places, struc
 int check_files(json_t *files, const struct pointer *at, const struct places *places,
                 struct error *err);
 
-/* access.yaml; the tiers must be decoded already. */
+/* Whether the tier @name (NULL: none named) exists. */
+int check_tier_exists(const struct settings *s, const char *name, const struct pointer *at,
+                      const struct places *places, struct error *err);
+
+/* access.yaml as it is written; the tiers and the service must be decoded already. */
 int check_access(const struct settings *s, const struct places *places, struct error *err);
+
+/* What its rules come to, once access_resolve() has made them whole. */
+int check_access_whole(const struct settings *s, const struct places *places, struct error *err);
 
 #endif

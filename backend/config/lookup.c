@@ -1,8 +1,13 @@
 /* What settings say of a name: the look-ups of settings.h. */
 #include "backend/config/settings.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "backend/config/access.h"
+
+enum { FIRST_ACCOUNT = 1000, NOBODY = 65534 };
 
 int
 settings_tier_rank(const struct settings *s, const char *name)
@@ -37,14 +42,29 @@ settings_template(const struct settings *s, const char *name)
     return NULL;
 }
 
+int
+access_rule_order(const void *a, const void *b)
+{
+    const struct access_rule *one = a, *other = b;
+
+    return strcmp(one->name, other->name);
+}
+
 const struct access_rule *
 settings_access(const struct settings *s, const char *user)
 {
-    const struct access_rule *users = s->users.items;
-    size_t i;
+    const struct access_rule wanted = {.name = user};
+    const struct access_rule *found =
+        s->users.count > 0
+            ? bsearch(&wanted, s->users.items, s->users.count, sizeof(wanted), access_rule_order)
+            : NULL;
 
-    for (i = 0; i < s->users.count; i++)
-        if (!strcmp(users[i].name, user))
-            return &users[i];
-    return &s->default_access;
+    return found ? found : &s->default_access;
+}
+
+bool
+settings_account_fits(const struct settings *s, int64_t id)
+{
+    return id >= FIRST_ACCOUNT && id != NOBODY && id <= UINT32_MAX - 1 &&
+           (id < s->service.uid_first || id > s->service.uid_last);
 }

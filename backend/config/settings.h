@@ -23,6 +23,17 @@ enum network { NETWORK_UNSET, NETWORK_NONE, NETWORK_RESTRICTED, NETWORK_FULL };
 enum access { ACCESS_UNSET, ACCESS_NONE, ACCESS_RO, ACCESS_RW };
 /* In rising order; UNSET may do nothing. */
 enum role { ROLE_UNSET, ROLE_VIEWER, ROLE_USER, ROLE_ADMIN };
+/* What a user may have only so much of. */
+enum quota {
+    QUOTA_CONTAINERS,            /* that exist */
+    QUOTA_CONCURRENT_EXECUTIONS, /* that run */
+    QUOTA_EXECUTIONS_PER_MINUTE, /* begun in any 60 seconds */
+    QUOTA_EXECUTIONS_PER_DAY,    /* begun since 00:00 UTC */
+    QUOTA_CPU_SECONDS_PER_DAY,   /* of executions that ended since 00:00 UTC */
+    QUOTA_DISK_MB,               /* 2^20 bytes of containers, as last measured, and snapshots */
+    QUOTA_SNAPSHOTS,             /* that exist, of all containers */
+    QUOTA_COUNT
+};
 
 /* The spellings of the enums above, NULL-terminated; index = value - 1. */
 extern const char *const mode_names[];
@@ -30,6 +41,9 @@ extern const char *const scope_names[];
 extern const char *const access_names[];
 extern const char *const network_names[]; /* "None", "Restricted", "Full" */
 extern const char *const role_names[];
+
+/* The quotas' keys in access.yaml, by their value. */
+extern const char *const quota_names[QUOTA_COUNT];
 
 struct limits {
     double cpu_cores;        /* 1.0 = one core's time */
@@ -144,12 +158,66 @@ struct template_entry {
     int64_t gpus;           /* that its containers get, at least */
 };
 
-/* What access.yaml says of one user, or of everybody else (name NULL). */
+/* The most of each quota; 0: no limit. */
+struct quotas {
+    int64_t most[QUOTA_COUNT];
+};
+
+/* Whom a user's commands run as. All empty: a uid of the user's own, out of the service's range. */
+struct run_as {
+    const char *account; /* of the host; RUN_AS_USER in it stands for the user's name */
+    int64_t uid, gid;    /* instead of an account; gid 0: the same number as the uid */
+};
+
+#define RUN_AS_USER "{user}"
+#define ACCESS_ALL "*" /* as max_tier, or among templates: every one */
+
+/* The keys of a rule, as far as one can be said by a group or by default instead. */
+enum access_key {
+    ACCESS_KEY_ROLE,
+    ACCESS_KEY_TIER,
+    ACCESS_KEY_MAX_TIER,
+    ACCESS_KEY_TEMPLATES,
+    ACCESS_KEY_RUN_AS,
+    ACCESS_KEY_WORKSPACE_ROOT,
+    ACCESS_KEY_QUOTAS, /* and the value of an enum quota */
+    ACCESS_KEY_COUNT = ACCESS_KEY_QUOTAS + QUOTA_COUNT
+};
+
+/* Where a key's value is from. */
+enum access_origin { ACCESS_BY_NOBODY, ACCESS_BY_DEFAULT, ACCESS_BY_GROUP, ACCESS_BY_USER };
+
+/*
+ * What access.yaml says of one user, or of everybody else (name NULL). In settings it is complete:
+ * what a user's own keys leave open is their group's, and what that leaves open is the default's.
+ */
 struct access_rule {
     const char *name;
     int role;             /* enum role */
     const char *tier;     /* NULL: the config's resource_limits */
     const char *max_tier; /* NULL: every tier */
+    struct quotas quotas;
+    struct strings templates; /* that may be used; none: every one */
+    struct run_as run_as;
+    const char *workspace_root; /* path with placeholders; NULL: below the state directory */
+    const char *group;          /* NULL: in none */
+    unsigned char origin[ACCESS_KEY_COUNT]; /* enum access_origin, by key */
+};
+
+/* A group of users in access.yaml. */
+struct access_group {
+    const char *name;
+    struct strings users;
+    struct access_rule rule; /* its own keys alone */
+};
+
+/* The files of settings. */
+enum settings_document {
+    SETTINGS_SANDBOX,
+    SETTINGS_TIERS,
+    SETTINGS_TEMPLATES,
+    SETTINGS_ACCESS,
+    SETTINGS_DOCUMENT_COUNT
 };
 
 /* Lifetime: reference-counted, see settings_ref(). Read-only to all but its maker. */
@@ -167,12 +235,14 @@ struct settings {
     struct egress_policy egress;
     struct list tiers;                 /* struct tier, lowest first */
     struct list templates;             /* struct template_entry */
-    struct list users;                 /* struct access_rule, name set */
+    struct list groups;                /* struct access_group */
+    struct list users;                 /* struct access_rule by name: also those of groups */
     struct access_rule default_access; /* role ROLE_UNSET: users not named get no service */
     json_t *policy_json;               /* owned: `policy` as GET config shows it */
     json_t *overrides;                 /* owned: the overrides that were applied, an object */
     json_t *merged;                    /* owned: what policy's strings are borrowed from */
-    json_t *documents[4];              /* owned: the files and defaults, for all other strings */
+    json_t *documents[SETTINGS_DOCUMENT_COUNT]; /* owned: the files and defaults, for all other
+                                                   strings */
 };
 
 /*
@@ -221,6 +291,16 @@ const struct template_entry *settings_template(const struct settings *s, const c
 
 /* What applies to @user: their own rule, or the default one (role ROLE_UNSET: none). Never NULL. */
 const struct access_rule *settings_access(const struct settings *s, const char *user);
+
+/* Whether @id may be the uid or gid of a tenant's own account: no system's, nobody's, nor one of
+ * those that the service gives. */
+bool settings_account_fits(const struct settings *s, int64_t id);
+
+enum { ACCESS_KEY_SIZE = 192 };
+
+/* Spell where the value of @key (enum access_key) in @rule is written: "access.yaml:
+ * users.bob.max_tier". */
+void settings_access_key(const struct access_rule *rule, int key, char out[ACCESS_KEY_SIZE]);
 
 /* The members of `policy`, for PUT config and the API's description. */
 extern const struct field policy_fields[];

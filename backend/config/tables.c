@@ -12,6 +12,15 @@ const char *const scope_names[] = {"session", "agent", "shared", NULL};
 const char *const access_names[] = {"none", "ro", "rw", NULL};
 const char *const network_names[] = {"None", "Restricted", "Full", NULL};
 const char *const role_names[] = {"viewer", "user", "admin", NULL};
+const char *const quota_names[QUOTA_COUNT] = {
+    [QUOTA_CONTAINERS] = "containers",
+    [QUOTA_CONCURRENT_EXECUTIONS] = "concurrent_executions",
+    [QUOTA_EXECUTIONS_PER_MINUTE] = "executions_per_minute",
+    [QUOTA_EXECUTIONS_PER_DAY] = "executions_per_day",
+    [QUOTA_CPU_SECONDS_PER_DAY] = "cpu_seconds_per_day",
+    [QUOTA_DISK_MB] = "disk_mb",
+    [QUOTA_SNAPSHOTS] = "snapshots",
+};
 
 /* clang-format off */
 /* NOLINTBEGIN(bugprone-macro-parentheses): types and paths of members take no parentheses */
@@ -253,13 +262,58 @@ const struct field templates_fields[] = {
     {0},
 };
 
+/* One of `quotas`; 0 is no limit, which a user may have where others of the group have one. */
+#define QUOTA_FIELD(key, which, limit)                                                            \
+    {.name = key, .type = FIELD_INT, .offset = offsetof(struct quotas, most[which]),           \
+     .max = limit}
+
+static const struct field quota_fields[] = {
+    QUOTA_FIELD("containers", QUOTA_CONTAINERS, 100000),
+    QUOTA_FIELD("concurrent_executions", QUOTA_CONCURRENT_EXECUTIONS, 100000),
+    QUOTA_FIELD("executions_per_minute", QUOTA_EXECUTIONS_PER_MINUTE, 100000),
+    QUOTA_FIELD("executions_per_day", QUOTA_EXECUTIONS_PER_DAY, 1000000000),
+    QUOTA_FIELD("cpu_seconds_per_day", QUOTA_CPU_SECONDS_PER_DAY, 1000000000),
+    QUOTA_FIELD("disk_mb", QUOTA_DISK_MB, 67108864),
+    QUOTA_FIELD("snapshots", QUOTA_SNAPSHOTS, 1000000),
+    {0},
+};
+
+static const struct field run_as_fields[] = {
+    {.name = "account", .type = FIELD_STRING, .offset = offsetof(struct run_as, account),
+     .min = 1, .max = 64},
+    {.name = "uid", .type = FIELD_INT, .offset = offsetof(struct run_as, uid),
+     .min = 1000, .max = 2147483647},
+    {.name = "gid", .type = FIELD_INT, .offset = offsetof(struct run_as, gid),
+     .min = 1000, .max = 2147483647},
+    {0},
+};
+
+/* The members of an access_rule that is (or is embedded as `path` in) the struct `in`. */
+#define RULE_FIELDS(in, path)                                                                     \
+    {.name = "role", .type = FIELD_ENUM, .offset = offsetof(in, path role),                       \
+     .values = role_names},                                                                       \
+    {.name = "tier", .type = FIELD_IDENT, .offset = offsetof(in, path tier),                      \
+     .min = 1, .max = 64},                                                                        \
+    {.name = "max_tier", .type = FIELD_STRING, .offset = offsetof(in, path max_tier),             \
+     .min = 1, .max = 64},                                                                        \
+    {.name = "quotas", .type = FIELD_OBJECT, .offset = offsetof(in, path quotas),                 \
+     .fields = quota_fields},                                                                     \
+    {.name = "templates", .type = FIELD_STRINGS, .offset = offsetof(in, path templates),          \
+     .min = 1, .max = 256, .item_max = 63},                                                       \
+    {.name = "run_as", .type = FIELD_OBJECT, .offset = offsetof(in, path run_as),                 \
+     .fields = run_as_fields},                                                                    \
+    {.name = "workspace_root", .type = FIELD_STRING, .offset = offsetof(in, path workspace_root), \
+     .min = 1, .max = 1024}
+
 static const struct field rule_fields[] = {
-    {.name = "role", .type = FIELD_ENUM, .offset = offsetof(struct access_rule, role),
-     .required = true, .values = role_names},
-    {.name = "tier", .type = FIELD_IDENT, .offset = offsetof(struct access_rule, tier),
-     .min = 1, .max = 64},
-    {.name = "max_tier", .type = FIELD_IDENT, .offset = offsetof(struct access_rule, max_tier),
-     .min = 1, .max = 64},
+    RULE_FIELDS(struct access_rule, ),
+    {0},
+};
+
+static const struct field group_fields[] = {
+    RULE_FIELDS(struct access_group, rule.),
+    {.name = "users", .type = FIELD_STRINGS, .offset = offsetof(struct access_group, users),
+     .required = true, .max = 10000, .item_max = 128},
     {0},
 };
 
@@ -267,6 +321,9 @@ const struct field access_fields[] = {
     {.name = "users", .type = FIELD_DICT, .offset = offsetof(struct settings, users),
      .required = true, .max = 10000,
      .fields = rule_fields, .size = sizeof(struct access_rule)},
+    {.name = "groups", .type = FIELD_DICT, .offset = offsetof(struct settings, groups),
+     .max = 1000,
+     .fields = group_fields, .size = sizeof(struct access_group)},
     {.name = "default", .type = FIELD_OBJECT, .offset = offsetof(struct settings, default_access),
      .fields = rule_fields},
     {0},

@@ -94,10 +94,10 @@ guest_forget(const char *directory, uint64_t id, struct error *err)
 }
 
 int
-guest_adopt(const char *directory, uid_t uid, struct error *err)
+guest_adopt(const char *directory, uid_t uid, gid_t gid, struct error *err)
 {
     int answer = 0;
-    int r = ask(directory, GUEST_CONTROL_ADOPT, uid, &answer, err);
+    int r = ask(directory, GUEST_CONTROL_ADOPT, (uint64_t)gid << 32 | uid, &answer, err);
 
     if (r < 0)
         return r;

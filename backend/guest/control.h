@@ -29,6 +29,6 @@ int guest_forget(const char *directory, uint64_t id, struct error *err);
  * group know them. For a container of the pool that gets an owner; doing it again with the same uid
  * is fine.
  */
-int guest_adopt(const char *directory, uid_t uid, struct error *err);
+int guest_adopt(const char *directory, uid_t uid, gid_t gid, struct error *err);
 
 #endif

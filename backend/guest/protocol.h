@@ -23,7 +23,7 @@
 #define GUEST_SPOOL_PREFIX "spool-" /* and the execution's id in 16 hexadecimal digits */
 
 enum {
-    GUEST_REQUEST_MAGIC = 0x33425347, /* changes with this file */
+    GUEST_REQUEST_MAGIC = 0x34425347, /* changes with this file */
     GUEST_BODY_MAX = 2 << 20,         /* bytes of a request's strings */
     GUEST_OUTPUT_MAX = 64 << 10,      /* bytes of output in one frame */
     GUEST_SPOOL_CAP_MAX = 16 << 20,   /* bytes that are kept of each stream of a detached one */
@@ -127,7 +127,7 @@ struct guest_spool_head {
 enum guest_control_type {
     GUEST_CONTROL_KILL = 1, /* value: the id of an execution. ENOENT: none such runs */
     GUEST_CONTROL_FORGET,   /* value: the id of an execution whose spool is to go */
-    GUEST_CONTROL_ADOPT     /* value: uid and gid of the container's user from now on */
+    GUEST_CONTROL_ADOPT     /* value: gid << 32 | uid of the container's user from now on */
 };
 
 struct guest_control {

@@ -65,7 +65,8 @@ check_container(struct store *s, const struct audit_entry *e, struct error *err)
 }
 
 int
-store_audit_begin(struct store *s, const struct audit_entry *e, struct error *err)
+store_audit_begin(struct store *s, const struct audit_entry *e, struct quota_gate *gate,
+                  struct error *err)
 {
     _cleanup_(store_tx_done) struct store_tx tx = {0};
     int r;
@@ -74,6 +75,8 @@ store_audit_begin(struct store *s, const struct audit_entry *e, struct error *er
     r = store_tx_begin(s, e->background, &tx, err);
     if (r == 0)
         r = check_container(s, e, err);
+    if (r == 0)
+        r = quota_begin_execution(s, e, gate, err);
     if (r == 0)
         r = insert(s, e, err);
     return r < 0 ? r : store_tx_commit(&tx, err);
@@ -153,6 +156,8 @@ store_audit_finish(struct store *s, const struct audit_entry *e, const struct au
         r = finish(s, e, output_hash, &seq, err);
     if (r == 0 && kept)
         r = add_output(s, seq, output, err);
+    if (r == 0)
+        r = quota_end_execution(s, e, err);
     if (r == 0 && count)
         r = count_execution(s, e, err);
     return r < 0 ? r : store_tx_commit(&tx, err);

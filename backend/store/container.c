@@ -34,14 +34,20 @@ bind_container(sqlite3_stmt *st, const struct container *c)
     sqlite3_bind_int64(st, 24, c->last_used_at_ms);
     sqlite3_bind_int64(st, 25, c->gpus);
     sqlite3_bind_int64(st, 26, c->gpu_mask);
+    sqlite3_bind_int64(st, 27, c->gid);
 }
 
 int
-container_insert(struct store *s, const struct container *c, struct error *err)
+container_insert(struct store *s, const struct container *c, struct quota_gate *gate,
+                 struct error *err)
 {
-    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_CONTAINER_INSERT, err);
+    _cleanup_(stmt_release) sqlite3_stmt *st = NULL;
+    int r = quota_check_container(s, c->owner, gate, err);
     int rc;
 
+    if (r < 0)
+        return r;
+    st = store_stmt(s, STMT_CONTAINER_INSERT, err);
     if (!st)
         return -EIO;
     bind_container(st, c);
@@ -52,13 +58,14 @@ container_insert(struct store *s, const struct container *c, struct error *err)
 }
 
 int
-store_container_insert(struct store *s, const struct container *c, struct error *err)
+store_container_insert(struct store *s, const struct container *c, struct quota_gate *gate,
+                       struct error *err)
 {
     _cleanup_(store_tx_done) struct store_tx tx = {0};
     int r = store_tx_begin(s, false, &tx, err);
 
     if (r == 0)
-        r = container_insert(s, c, err);
+        r = container_insert(s, c, gate, err);
     return r < 0 ? r : store_tx_commit(&tx, err);
 }
 
@@ -78,7 +85,8 @@ gpus_taken(struct store *s, int64_t *ret, struct error *err)
 }
 
 int
-store_container_insert_gpus(struct store *s, struct container *c, int64_t total, struct error *err)
+store_container_insert_gpus(struct store *s, struct container *c, int64_t total,
+                            struct quota_gate *gate, struct error *err)
 {
     _cleanup_(store_tx_done) struct store_tx tx = {0};
     int64_t taken = 0, missing = c->gpus;
@@ -99,7 +107,7 @@ store_container_insert_gpus(struct store *s, struct container *c, int64_t total,
                       "other sandboxes have the rest",
                       (long long)c->gpus, (long long)total);
     if (r == 0)
-        r = container_insert(s, c, err);
+        r = container_insert(s, c, gate, err);
     return r < 0 ? r : store_tx_commit(&tx, err);
 }
 
@@ -137,6 +145,8 @@ read_container(sqlite3_stmt *st, struct container *c, struct error *err)
     c->executions_count = sqlite3_column_int64(st, 26);
     c->gpus = sqlite3_column_int64(st, 27);
     c->gpu_mask = sqlite3_column_int64(st, 28);
+    c->gid = sqlite3_column_int64(st, 29);
+    c->disk_bytes = sqlite3_column_int64(st, 30);
     c->labels = strdup((const char *)sqlite3_column_text(st, 20));
     return c->labels ? 0 : error_errno(err, ENOMEM, "container");
 }

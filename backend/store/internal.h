@@ -54,8 +54,26 @@ void column_copy(sqlite3_stmt *st, int column, char *buf, size_t size);
 /* The value of an enum by its spelling in a text column; 0 if it is none of @names. */
 int column_enum(sqlite3_stmt *st, int column, const char *const *names);
 
-/* Insert the row of @c, inside a transaction. Errors: ERR_CONFLICT if its scope key is taken. */
-int container_insert(struct store *s, const struct container *c, struct error *err);
+/* Insert the row of @c, inside a transaction, if @gate lets it (NULL: in any case). Errors:
+ * ERR_CONFLICT if its scope key is taken; -EDQUOT, without an error noted, if @gate is shut. */
+int container_insert(struct store *s, const struct container *c, struct quota_gate *gate,
+                     struct error *err);
+
+/*
+ * Inside a transaction: admit the execution that @e announces, and count it. @gate NULL: whatever
+ * the quotas are. Returns -EDQUOT, without an error noted, if @gate is shut.
+ */
+int quota_begin_execution(struct store *s, const struct audit_entry *e, struct quota_gate *gate,
+                          struct error *err);
+
+/* Inside a transaction: count what the execution @e has used. */
+int quota_end_execution(struct store *s, const struct audit_entry *e, struct error *err);
+
+/* Inside a transaction: whether @owner may have one more container, or snapshot; as above. */
+int quota_check_container(struct store *s, const char *owner, struct quota_gate *gate,
+                          struct error *err);
+int quota_check_snapshot(struct store *s, const char *owner, struct quota_gate *gate,
+                         struct error *err);
 
 /* How the rows of one kind become records. */
 struct row_kind {

@@ -12,4 +12,8 @@ migration_0002_whole_seed:
 migration_0003_tokens:
     .incbin "backend/store/migrations/0003_tokens.sql"
     .byte 0
+    .global migration_0004_quotas
+migration_0004_quotas:
+    .incbin "backend/store/migrations/0004_quotas.sql"
+    .byte 0
     .section .note.GNU-stack,"",@progbits

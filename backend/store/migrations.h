@@ -5,11 +5,13 @@
 extern const char migration_0001_init[];
 extern const char migration_0002_whole_seed[];
 extern const char migration_0003_tokens[];
+extern const char migration_0004_quotas[];
 
 static const char *const migrations[] = {
     migration_0001_init,
     migration_0002_whole_seed,
     migration_0003_tokens,
+    migration_0004_quotas,
 };
 
 #endif

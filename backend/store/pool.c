@@ -144,8 +144,8 @@ count_request(struct store *s, const struct container *c, bool claimed, struct e
 }
 
 int
-store_pool_claim(struct store *s, const char *fingerprint, struct container *c, bool *ret,
-                 struct error *err)
+store_pool_claim(struct store *s, const char *fingerprint, struct container *c,
+                 struct quota_gate *gate, bool *ret, struct error *err)
 {
     _cleanup_(store_tx_done) struct store_tx tx = {0};
     char id[CONTAINER_ID_SIZE] = "";
@@ -158,7 +158,7 @@ store_pool_claim(struct store *s, const char *fingerprint, struct container *c, 
         r = count_request(s, c, id[0], err);
     if (r == 0 && id[0]) {
         memcpy(c->id, id, sizeof(id));
-        r = container_insert(s, c, err);
+        r = container_insert(s, c, gate, err);
     }
     if (r == 0)
         r = store_tx_commit(&tx, err);

@@ -42,6 +42,7 @@ struct container {
     char scope_key[SCOPE_KEY_SIZE]; /* "" if nobody may find it again */
     char owner[OWNER_SIZE];
     int64_t uid;
+    int64_t gid; /* 0: the same number */
     char agent_id[NAME_SIZE];
     char session_id[NAME_SIZE]; /* "" if none */
     enum scope scope;
@@ -62,6 +63,7 @@ struct container {
     int64_t started_at_ms; /* 0: never */
     int64_t last_used_at_ms;
     int64_t executions_count;
+    int64_t disk_bytes; /* of its own layer, when last measured */
 };
 
 void container_done(struct container *c);
@@ -301,6 +303,18 @@ struct keyed {
 };
 
 void keyed_done(struct keyed *k);
+
+/*
+ * The quotas that something has to pass, as one of the store's functions looks at them in the
+ * transaction that adds to what they bound. Initialise with {.quotas = …}.
+ */
+struct quota_gate {
+    const struct quotas *quotas; /* borrowed */
+    bool shut;                   /* it may not pass, and what follows says why */
+    enum quota which;
+    int64_t used;       /* of it */
+    int64_t free_at_ms; /* when there will be room again; 0: nobody knows */
+};
 
 /* For GET status and whoami. */
 struct counts {

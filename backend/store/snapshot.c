@@ -40,7 +40,7 @@ insert(struct store *s, const struct snapshot *snapshot, struct error *err)
 
 int
 store_snapshot_insert(struct store *s, const struct snapshot *snapshot, int64_t max,
-                      struct error *err)
+                      struct quota_gate *gate, struct error *err)
 {
     _cleanup_(store_tx_done) struct store_tx tx = {0};
     int r;
@@ -48,6 +48,8 @@ store_snapshot_insert(struct store *s, const struct snapshot *snapshot, int64_t 
     r = store_tx_begin(s, false, &tx, err);
     if (r == 0)
         r = check_count(s, snapshot->container_id, max, err);
+    if (r == 0)
+        r = quota_check_snapshot(s, snapshot->owner, gate, err);
     if (r == 0)
         r = insert(s, snapshot, err);
     return r < 0 ? r : store_tx_commit(&tx, err);

@@ -5,7 +5,7 @@
     "seq, id, scope_key, owner, uid, agent_id, session_id, scope, one_shot, tier, template, "      \
     "image, runtime, network, workspace_access, cpu_cores, memory_mb, disk_mb, max_processes, "    \
     "timeout_seconds, labels, status, worker, created_at, started_at, last_used_at, "              \
-    "executions_count, gpus, gpu_mask"
+    "executions_count, gpus, gpu_mask, gid, disk_bytes"
 
 #define AUDIT_COLUMNS                                                                              \
     "seq, id, kind, owner, agent_id, session_id, container_id, tier, template, command, status, "  \
@@ -76,8 +76,8 @@ const char *const statement_sql[STMT_COUNT] = {
         "INSERT INTO container (id, scope_key, owner, uid, agent_id, session_id, scope, one_shot, "
         "tier, template, image, runtime, network, workspace_access, cpu_cores, memory_mb, disk_mb, "
         "max_processes, timeout_seconds, labels, status, worker, created_at, last_used_at, gpus, "
-        "gpu_mask) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
-        "?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)",
+        "gpu_mask, gid) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
+        "?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27)",
     [STMT_CONTAINER_GPUS] = "SELECT gpu_mask FROM container WHERE gpu_mask <> 0",
     [STMT_CONTAINER_GET] = "SELECT " CONTAINER_COLUMNS " FROM container WHERE id = ?1",
     [STMT_CONTAINER_BY_SCOPE] = "SELECT " CONTAINER_COLUMNS " FROM container WHERE scope_key = ?1",
@@ -164,6 +164,31 @@ const char *const statement_sql[STMT_COUNT] = {
         "(SELECT COUNT(*) FROM audit WHERE status = 'running' AND owner = ?1), "
         "(SELECT COUNT(*) FROM audit WHERE started_at >= ?2 AND owner = ?1 AND kind = 'execution' "
         " AND status <> 'refused')",
+
+    [STMT_USAGE_GET] = "SELECT executions, cpu_ms FROM usage WHERE owner = ?1 AND day = ?2",
+    [STMT_USAGE_ADD] =
+        "INSERT INTO usage (owner, day, executions, cpu_ms) VALUES (?1, ?2, ?3, ?4) "
+        "ON CONFLICT (owner) DO UPDATE SET "
+        "executions = excluded.executions + iif(day = excluded.day, executions, 0), "
+        "cpu_ms = excluded.cpu_ms + iif(day = excluded.day, cpu_ms, 0), day = excluded.day",
+    [STMT_RECENT_NTH] =
+        "SELECT at FROM recent WHERE owner = ?1 AND at > ?2 AND at <= ?3 "
+        "ORDER BY at DESC LIMIT 1 OFFSET ?4",
+    [STMT_RECENT_ADD] = "INSERT INTO recent (owner, at, id) VALUES (?1, ?2, ?3)",
+    [STMT_RECENT_EXPIRE] = "DELETE FROM recent WHERE owner = ?1 AND (at <= ?2 OR at > ?3)",
+    [STMT_CONTAINERS_OF] =
+        "SELECT COUNT(*) FROM container WHERE owner = ?1 AND status <> 'removing'",
+    [STMT_SNAPSHOTS_OF] =
+        "SELECT COUNT(*) FROM snapshot WHERE owner = ?1 AND status <> 'removing'",
+    [STMT_DISK_USED] =
+        "SELECT (SELECT COALESCE(SUM(disk_bytes), 0) FROM container WHERE owner = ?1) "
+        "+ (SELECT COALESCE(SUM(size_bytes), 0) FROM snapshot WHERE owner = ?1)",
+    [STMT_CONTAINER_DISK] = "UPDATE container SET disk_bytes = ?2 WHERE id = ?1",
+    [STMT_AUDIT_RUNNING] = "SELECT COUNT(*) FROM audit WHERE status = 'running' AND owner = ?1",
+    /* The sign has SQLite look through a minute's entries, not through all of the owner's. */
+    [STMT_AUDIT_SINCE] =
+        "SELECT COUNT(*) FROM audit WHERE started_at > ?2 AND +owner = ?1 "
+        "AND kind = 'execution' AND status <> 'refused'",
 
     [STMT_AUDIT_STOPPED] = "SELECT 1 FROM container WHERE id = ?1 AND status <> 'running'",
     [STMT_AUDIT_BEGIN] =

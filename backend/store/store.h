@@ -71,16 +71,23 @@ int store_override_change(struct store *s, store_override_fn change, void *arg, 
 int store_owner_uid(struct store *s, const char *owner, int64_t first, int64_t last, int64_t *ret,
                     struct error *err);
 
-/* Insert @c as it stands, executions_count excepted. Errors: ERR_CONFLICT if its scope key is
- * taken. */
-int store_container_insert(struct store *s, const struct container *c, struct error *err);
+/*
+ * Insert @c as it stands, executions_count excepted, if its owner's quotas let it: @gate, NULL: in
+ * any case. Errors: ERR_CONFLICT if its scope key is taken; -EDQUOT, without an error noted, if
+ * @gate is shut now.
+ */
+int store_container_insert(struct store *s, const struct container *c, struct quota_gate *gate,
+                           struct error *err);
 
 /*
  * As store_container_insert(), with c->gpus GPUs for c->gpu_mask: of those numbered below @total
  * (at most 63) the lowest that no container has. Errors: also ERR_CONFLICT where too few are free.
  */
 int store_container_insert_gpus(struct store *s, struct container *c, int64_t total,
-                                struct error *err);
+                                struct quota_gate *gate, struct error *err);
+
+/* Note how much disk the container takes. Not synced. Missing is fine. */
+int store_container_disk(struct store *s, const char *id, int64_t bytes, struct error *err);
 
 /* The container with this id, whoever owns it, also while it is being removed. Errors:
  * ERR_NOT_FOUND. */
@@ -135,8 +142,8 @@ int store_pool_list(struct store *s, struct pool_entry **ret, size_t *ret_count,
  * `container`, as the row @c with its id in c->id; *ret false: there is none. The request is
  * counted as claimed or missed. Errors: as store_container_insert(); then the pool is as before.
  */
-int store_pool_claim(struct store *s, const char *fingerprint, struct container *c, bool *ret,
-                     struct error *err);
+int store_pool_claim(struct store *s, const char *fingerprint, struct container *c,
+                     struct quota_gate *gate, bool *ret, struct error *err);
 
 /* How many there are and were of this template and tier. */
 int store_pool_figures(struct store *s, const char *template_name, const char *tier,
@@ -174,10 +181,11 @@ int store_idle_stopped(struct store *s, const char *id, int64_t before_ms, bool 
 
 /*
  * Insert @snapshot as it stands. Errors: ERR_QUOTA_EXCEEDED if its container has @max already,
- * those being removed left out.
+ * those being removed left out; -EDQUOT, without an error noted, if @gate (NULL: none), its owner's
+ * quotas, is shut now.
  */
 int store_snapshot_insert(struct store *s, const struct snapshot *snapshot, int64_t max,
-                          struct error *err);
+                          struct quota_gate *gate, struct error *err);
 
 /* The snapshot @id of the container, in any state. Errors: ERR_NOT_FOUND. */
 int store_snapshot_get(struct store *s, const char *container_id, const char *id,
@@ -234,11 +242,25 @@ int store_counts(struct store *s, const char *owner, int64_t since_ms, struct co
                  struct error *err);
 
 /*
- * Write the intent: an entry that is `running`. Synced only for one in the background. Errors:
- * ERR_CONTAINER_NOT_RUNNING if its container's row says so: who stops an idle one, or removes one,
- * changes the row first, and does so only while it has no running entry.
+ * Whether @owner could begin an execution now, in a container to be made or not. It binds nobody:
+ * store_audit_begin() looks again. Returns -EDQUOT, without an error noted, if @gate is shut now.
  */
-int store_audit_begin(struct store *s, const struct audit_entry *e, struct error *err);
+int store_quota_look(struct store *s, const char *owner, bool new_container, int64_t now_ms,
+                     struct quota_gate *gate, struct error *err);
+
+/* What @owner has used of each quota, by enum quota. */
+int store_quota_usage(struct store *s, const char *owner, int64_t now_ms, int64_t ret[QUOTA_COUNT],
+                      struct error *err);
+
+/*
+ * Write the intent: an entry that is `running`, and counts for its owner's quotas from here on.
+ * Synced only for one in the background. Errors: -EDQUOT, without an error noted, if @gate (NULL:
+ * none), its owner's quotas, is shut now; ERR_CONTAINER_NOT_RUNNING if its container's row says so:
+ * who stops an idle one, or removes one, changes the row first, and does so only while it has no
+ * running entry.
+ */
+int store_audit_begin(struct store *s, const struct audit_entry *e, struct quota_gate *gate,
+                      struct error *err);
 
 /*
  * Write the result of entry @e->id: its outcome, its output (NULL: none), its place in the hash

@@ -12,6 +12,7 @@
 struct flight {
     pthread_t thread;
     atomic_bool aborted;
+    atomic_bool over;
     CURL *curl;
     struct curl_slist *headers;
     char *request; /* owned */
@@ -37,27 +38,41 @@ keep_header(CURL *curl, const char *name, char *out, size_t size)
 }
 
 /* The thread: no assertions here. */
-static void *
-perform(void *arg)
+static void
+fly(struct flight *f)
 {
-    struct flight *f = arg;
     struct reply *r = &f->reply;
     FILE *body = open_memstream(&r->body, &r->body_len);
     CURLcode rc;
 
     if (!body)
-        return NULL;
+        return;
     curl_easy_setopt(f->curl, CURLOPT_WRITEDATA, body);
     rc = curl_easy_perform(f->curl);
     fclose(body);
     if (rc != CURLE_OK)
-        return NULL;
+        return;
     curl_easy_getinfo(f->curl, CURLINFO_RESPONSE_CODE, &r->status);
     keep_header(f->curl, "Content-Type", r->content_type, sizeof(r->content_type));
     keep_header(f->curl, "X-Request-Id", r->request_id, sizeof(r->request_id));
     keep_header(f->curl, "Retry-After", r->retry_after, sizeof(r->retry_after));
     r->json = json_loadb(r->body, r->body_len, JSON_ALLOW_NUL, NULL);
+}
+
+static void *
+perform(void *arg)
+{
+    struct flight *f = arg;
+
+    fly(f);
+    atomic_store(&f->over, true);
     return NULL;
+}
+
+bool
+flight_is_over(const struct flight *f)
+{
+    return atomic_load(&f->over);
 }
 
 struct flight *

@@ -12,6 +12,9 @@ struct flight;
 /* POST @path as @user with a body made by a jansson format, without waiting for the answer. */
 struct flight *flight_post(const char *user, const char *path, const char *format, ...);
 
+/* Whether the answer is there, or none will come. */
+bool flight_is_over(const struct flight *f);
+
 /* Wait for the answer, which the caller frees; its status is 0 if none came. Frees the flight. */
 struct reply flight_land(struct flight *f);
 

@@ -224,3 +224,36 @@ host_nudge_janitor(void)
     assert_int_equal(janitors.count, 1);
     assert_int_equal(kill(janitors.list[0], SIGUSR2), 0);
 }
+
+bool
+host_answers(void *ignored)
+{
+    struct reply r = call(ADMIN, "GET", "/status", NULL, NULL);
+    bool answers = r.status == 200;
+
+    (void)ignored;
+    reply_done(&r);
+    return answers;
+}
+
+void
+host_kill_service(void)
+{
+    static const char *const roles[] = {"worker", "janitor", "broker", "builder"};
+    pid_t manager = host_pid_file("run/sandboxd.pid");
+
+    assert_true(manager > 0);
+    assert_int_equal(host_shell("cp /proc/%d/cmdline \"$SANDBOX_STATE/cmdline\"", (int)manager), 0);
+    for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
+        struct pids pids = host_role(roles[i]);
+
+        for (size_t k = 0; k < pids.count; k++)
+            kill(pids.list[k], SIGKILL);
+    }
+    assert_int_equal(kill(manager, SIGKILL), 0);
+    while (host_runs(manager))
+        usleep(10000);
+    assert_int_equal(host_shell("cd / && xargs -0 -a \"$SANDBOX_STATE/cmdline\" setsid --fork "
+                                "</dev/null >>\"$SANDBOX_STATE/log/sandboxd.log\" 2>&1"),
+                     0);
+}

@@ -56,6 +56,12 @@ void host_engine_name(const char *id, char *out, size_t size);
 /* Whether the engine has the server's container @id, running or not. */
 bool host_engine_has(const char *id);
 
+/* Whether GET status is answered; fit for wait_until(). */
+bool host_answers(void *ignored);
+
+/* Kill every process of the service at once, and start the manager again as it was started. */
+void host_kill_service(void);
+
 /* Have the janitor make a pass now. */
 void host_nudge_janitor(void);
 

@@ -101,17 +101,6 @@ let_go(void)
 
 #define UNTIL_GO "until [ -e go ]; do sleep 0.1; done; rm go; "
 
-static bool
-service_answers(void *arg)
-{
-    struct reply r = act(ALICE, "GET", "/status");
-    bool answers = r.status == 200;
-
-    (void)arg;
-    reply_done(&r);
-    return answers;
-}
-
 static void
 it_is_answered_at_once_and_its_end_is_recorded(void **state)
 {
@@ -241,7 +230,7 @@ it_outlives_workers_and_janitor(void **state)
         print_message("    session '%s'\n", sessions[i]);
         kill_all("worker");
         kill_all("janitor");
-        wait_until(service_answers, NULL, PATIENCE_SECONDS, "the service to answer");
+        wait_until(host_answers, NULL, PATIENCE_SECONDS, "the service to answer");
         host_nudge_janitor(); /* which finds a worker dead, and must not take that for an end */
         assert_false(has_ended(job.id));
         assert_true(host_engine_has(job.container));
@@ -265,30 +254,6 @@ starting_a_container_that_runs_disturbs_nothing(void **state)
     assert_ends(&job, "completed", "begun\ndone\n");
 }
 
-/* Kill every process of the service at once, and start the manager again as it was started. */
-static void
-kill_everything(void)
-{
-    static const char *const roles[] = {"worker", "janitor", "broker", "builder"};
-    pid_t manager = host_pid_file("run/sandboxd.pid");
-
-    assert_true(manager > 0);
-    assert_int_equal(host_shell("cp /proc/%d/cmdline \"$SANDBOX_STATE/cmdline\"", (int)manager), 0);
-    for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
-        struct pids pids = host_role(roles[i]);
-
-        for (size_t k = 0; k < pids.count; k++)
-            kill(pids.list[k], SIGKILL);
-    }
-    assert_int_equal(kill(manager, SIGKILL), 0);
-    while (host_runs(manager))
-        usleep(10000);
-    assert_int_equal(host_shell("cd / && xargs -0 -a \"$SANDBOX_STATE/cmdline\" setsid --fork "
-                                "</dev/null >>\"$SANDBOX_STATE/log/sandboxd.log\" 2>&1"),
-                     0);
-    wait_until(service_answers, NULL, PATIENCE_SECONDS, "the service to answer");
-}
-
 static void
 it_outlives_the_whole_service(void **state)
 {
@@ -297,7 +262,8 @@ it_outlives_the_whole_service(void **state)
     (void)state;
     one_shot = start_speaking("", "echo begun; sleep 2; echo done");
     job = start_speaking("s", "echo begun; " UNTIL_GO "echo done");
-    kill_everything();
+    host_kill_service();
+    wait_until(host_answers, NULL, PATIENCE_SECONDS, "the service to answer");
     assert_false(has_ended(job.id));
     let_go();
     assert_ends(&job, "completed", "begun\ndone\n");

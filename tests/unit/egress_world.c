@@ -321,7 +321,7 @@ world_container(struct egress_world *w, const char *id, enum network network)
     char path[128];
 
     snprintf(c.id, sizeof(c.id), "%s", id);
-    if (store_container_insert(w->store, &c, &err) < 0)
+    if (store_container_insert(w->store, &c, NULL, &err) < 0)
         fail_msg("%s: %s", err.msg, err.detail);
     snprintf(path, sizeof(path), "%s/" EGRESS_DIRECTORY "/%s", w->dir, id);
     assert_int_equal(mkdir(path, 0711), 0);

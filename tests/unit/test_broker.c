@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,10 +47,34 @@ listen_at(const char *path)
     return fd;
 }
 
+/* The shipped YAML, and an access.yaml with a user who has an account. */
+static int
+make_yaml(void)
+{
+    static const char *const shipped[] = {"sandbox.yaml", "tiers.yaml", "templates.yaml"};
+    char path[100], target[PATH_MAX + 32], cwd[PATH_MAX];
+    FILE *f;
+
+    for (size_t i = 0; i < ARRAY_LEN(shipped); i++) {
+        snprintf(path, sizeof(path), "%s/yaml/%s", broker.dir, shipped[i]);
+        snprintf(target, sizeof(target), "%s/yaml/%s", getcwd(cwd, sizeof(cwd)), shipped[i]);
+        if (symlink(target, path) < 0)
+            return -1;
+    }
+    snprintf(path, sizeof(path), "%s/yaml/access.yaml", broker.dir);
+    f = fopen(path, "w");
+    if (!f)
+        return -1;
+    fputs("users:\n  alice: {role: user}\n"
+          "  carla: {role: user, run_as: {uid: 1234, gid: 1235}}\n",
+          f);
+    return fclose(f);
+}
+
 static int
 setup(void **state)
 {
-    static const char *const directories[] = {"run", "guests", "slots", "workspaces"};
+    static const char *const directories[] = {"run", "guests", "slots", "workspaces", "yaml"};
     static struct service_context ctx;
     char path[100];
     struct current *current = NULL;
@@ -66,7 +91,8 @@ setup(void **state)
     }
     snprintf(path, sizeof(path), "%s/run/broker.sock", broker.dir);
     fd = listen_at(path);
-    if (current_new("yaml", &current, NULL) < 0)
+    snprintf(path, sizeof(path), "%s/yaml", broker.dir);
+    if (make_yaml() < 0 || current_new(path, &current, NULL) < 0)
         return -1;
     ctx = (struct service_context){
         .current = current,
@@ -88,8 +114,17 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-    static const char *const left[] = {"run/broker.sock", "instance", "run",
-                                       "guests",          "slots",    "workspaces"};
+    static const char *const left[] = {"run/broker.sock",
+                                       "yaml/sandbox.yaml",
+                                       "yaml/tiers.yaml",
+                                       "yaml/templates.yaml",
+                                       "yaml/access.yaml",
+                                       "instance",
+                                       "run",
+                                       "guests",
+                                       "slots",
+                                       "workspaces",
+                                       "yaml"};
     char path[100];
     int status = 0;
 
@@ -145,6 +180,7 @@ good_spec(void)
         .image = "sandbox-base:latest",
         .runtime = "runc",
         .uid = 200000,
+        .gid = 200000,
         .workspace_access = ACCESS_RW,
         .network = NETWORK_RESTRICTED,
         .limits = {.cpu_cores = 1,
@@ -223,6 +259,40 @@ spoil_uid_far(struct engine_spec *s)
     s->uid = INT64_C(1) << 32;
 }
 static void
+spoil_gid(struct engine_spec *s)
+{
+    s->gid = 200001;
+}
+static void
+spoil_gid_root(struct engine_spec *s)
+{
+    s->gid = 0;
+}
+/* As carla's account, whoever the owner is. */
+static void
+spoil_account(struct engine_spec *s)
+{
+    s->uid = 1234;
+    s->gid = 1235;
+}
+static void
+give_account(struct engine_spec *s)
+{
+    memcpy(s->owner, "carla", 6);
+    spoil_account(s);
+}
+static void
+spoil_account_group(struct engine_spec *s)
+{
+    give_account(s);
+    s->gid = 1234;
+}
+static void
+spoil_account_none(struct engine_spec *s)
+{
+    memcpy(s->owner, "carla", 6);
+}
+static void
 spoil_access(struct engine_spec *s)
 {
     s->workspace_access = (enum access)9;
@@ -278,6 +348,12 @@ specs_are_checked_again(void **state)
         {"a network that there is not", spoil_network, ERR_VALIDATION},
         {"no network's name", spoil_network_unset, ERR_VALIDATION},
         {"uid over the range", spoil_uid_far, ERR_VALIDATION},
+        {"another gid", spoil_gid, ERR_VALIDATION},
+        {"gid 0", spoil_gid_root, ERR_VALIDATION},
+        {"another's account", spoil_account, ERR_VALIDATION},
+        {"their own account", give_account, ERR_DOCKER_DOWN},
+        {"their own account and another group", spoil_account_group, ERR_VALIDATION},
+        {"not their own account", spoil_account_none, ERR_VALIDATION},
         {"access unknown", spoil_access, ERR_VALIDATION},
         {"memory negative", spoil_memory, ERR_VALIDATION},
         {"no cpu", spoil_cpu, ERR_VALIDATION},
@@ -303,7 +379,7 @@ spoil_owner_none(struct engine_spec *s)
 static void
 spoil_uid_pool(struct engine_spec *s)
 {
-    s->uid = 265535;
+    s->uid = s->gid = 265535;
 }
 static void
 spoil_access_none(struct engine_spec *s)
@@ -331,6 +407,10 @@ the_pool_has_no_owner_and_others_do(void **state)
         {"create as the pool's uid", BROKER_CREATE, false, spoil_uid_pool, ERR_VALIDATION},
         {"create without an owner", BROKER_CREATE, true, spoil_nothing, ERR_VALIDATION},
         {"start as the pool's uid", BROKER_START, false, spoil_uid_pool, ERR_VALIDATION},
+        {"start from before the account", BROKER_START, false, spoil_account_none, ERR_DOCKER_DOWN},
+        {"start as another's account", BROKER_START, false, spoil_account, ERR_CONFLICT},
+        {"adopt as their account", BROKER_ADOPT, false, give_account, ERR_DOCKER_DOWN},
+        {"adopt as another's account", BROKER_ADOPT, false, spoil_account, ERR_VALIDATION},
         {"adopt", BROKER_ADOPT, false, spoil_nothing, ERR_DOCKER_DOWN},
         {"adopt without an owner", BROKER_ADOPT, true, spoil_nothing, ERR_VALIDATION},
         {"adopt as the pool's uid", BROKER_ADOPT, false, spoil_uid_pool, ERR_VALIDATION},
@@ -345,7 +425,7 @@ the_pool_has_no_owner_and_others_do(void **state)
         print_message("case %s\n", cases[i].name);
         if (cases[i].ownerless) {
             spec.owner[0] = spec.workspace[0] = '\0';
-            spec.uid = 265535;
+            spec.uid = spec.gid = 265535;
         }
         cases[i].spoil(&spec);
         assert_int_equal(ask(cases[i].operation, &spec, sizeof(spec)), cases[i].code);

@@ -52,7 +52,7 @@ a_log_that_nobody_touched_is_whole(void **state)
     struct audit_entry running = audit_case_entry("exec_running", 1);
 
     run_some(c);
-    assert_int_equal(store_audit_begin(c->store, &running, NULL), 0);
+    assert_int_equal(store_audit_begin(c->store, &running, NULL, NULL), 0);
     assert_whole(c, ENTRIES, 0, 0);
     audit_entry_done(&running);
 }
@@ -203,7 +203,7 @@ gaps_that_touch_become_one(void **state)
     struct audit_case *c = *state;
     struct audit_entry early = audit_case_entry("exec_early", 500);
 
-    assert_int_equal(store_audit_begin(c->store, &early, NULL), 0);
+    assert_int_equal(store_audit_begin(c->store, &early, NULL, NULL), 0);
     audit_case_run(c, "exec_1", 1000, 1);
     audit_case_run(c, "exec_2", 2000, 1);
     audit_case_finish(c, &early, 1); /* third in the chain, though it started first */

@@ -269,13 +269,13 @@ static void
 an_adopted_container_is_its_users(void **state)
 {
     (void)state;
-    assert_int_equal(guest_adopt(world.run, OTHER_UID, NULL), 0);
+    assert_int_equal(guest_adopt(world.run, OTHER_UID, OTHER_UID, NULL), 0);
     assert_user(OTHER_UID);
-    assert_int_equal(guest_adopt(world.run, OTHER_UID, NULL), 0);
+    assert_int_equal(guest_adopt(world.run, OTHER_UID, OTHER_UID, NULL), 0);
     assert_user(OTHER_UID);
-    assert_int_equal(guest_adopt(world.run, OTHER_UID + 1, NULL), 0);
+    assert_int_equal(guest_adopt(world.run, OTHER_UID + 1, OTHER_UID + 1, NULL), 0);
     assert_user(OTHER_UID + 1);
-    assert_int_equal(guest_adopt(world.run, 0, NULL), -EIO);
+    assert_int_equal(guest_adopt(world.run, 0, 0, NULL), -EIO);
     assert_user(OTHER_UID + 1);
 }
 
@@ -310,7 +310,7 @@ a_mounted_workspace_is_left_alone(void **state)
 
     (void)state;
     mount_workspace();
-    assert_int_equal(guest_adopt(world.run, TEST_UID, NULL), 0);
+    assert_int_equal(guest_adopt(world.run, TEST_UID, TEST_UID, NULL), 0);
     world_run_shell("stat -c '%a %u' /workspace ~", TIMEOUT_MS, &o);
     assert_int_equal(o.r, 0);
     assert_string_equal(o.stdout_text, "750 0\n700 23456\n");

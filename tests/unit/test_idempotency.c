@@ -381,7 +381,7 @@ an_execution_is_recalled_by_its_nonce(void **state)
     id_audit_derived(nonce, e.id);
     assert_int_equal(execution_recall(backend, &ada, nonce, -1, &x, &err), -ENOENT);
     assert_int_equal(err.code, ERR_NONE);
-    assert_int_equal(store_audit_begin(backend->store, &e, &err), 0);
+    assert_int_equal(store_audit_begin(backend->store, &e, NULL, &err), 0);
     e.status = AUDIT_COMPLETED;
     e.exit_code = 0;
     e.stdout_bytes = 3;

@@ -214,7 +214,7 @@ a_removal_waits_for_jobs_and_containers(void **state)
     assert_int_equal(store_job_claim(f->store, &job, NULL), 0);
     assert_int_equal(store_template_removing(f->store, "t", NULL), -EALREADY);
     assert_int_equal(store_job_finish(f->store, "t", "x", 2, NULL), 0);
-    assert_int_equal(store_container_insert(f->store, &c, NULL), 0);
+    assert_int_equal(store_container_insert(f->store, &c, NULL, NULL), 0);
     assert_int_equal(store_template_removing(f->store, "t", &err), -ETXTBSY);
     assert_non_null(strstr(err.msg, "1 container is"));
     assert_int_equal(store_template_get(f->store, "t", &row, NULL), 0);

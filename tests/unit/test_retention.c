@@ -59,7 +59,7 @@ old_entries_go_once_a_day(void **state)
     struct kept k;
 
     keep(c, 2, 0, &k);
-    assert_int_equal(store_audit_begin(c->store, &running, NULL), 0);
+    assert_int_equal(store_audit_begin(c->store, &running, NULL, NULL), 0);
     audit_case_run(c, "exec_1", today_ms - 3 * DAY_MS, 10);
     audit_case_run(c, "exec_2", today_ms - 2 * DAY_MS - 1, 10);
     audit_case_run(c, "exec_3", today_ms - 2 * DAY_MS, 10);
@@ -143,7 +143,7 @@ write_many(void *arg)
         struct audit_entry e = audit_case_entry("", time_now_ms());
 
         id_audit(e.id);
-        failures += store_audit_begin(store, &e, NULL) < 0;
+        failures += store_audit_begin(store, &e, NULL, NULL) < 0;
         e.status = AUDIT_COMPLETED;
         e.finished_at_ms = e.started_at_ms;
         failures += store_audit_finish(store, &e, NULL, false, NULL) < 0;

@@ -171,6 +171,22 @@ static const struct {
     {"access-role-root.yaml", "access.yaml:2:9: /users/bob/role: must be one of viewer, user, admin"},
     {"access-bad-user.yaml", "access.yaml:2:3: /users/bob smith: a user's name has 1 to 128 letters, digits and '._@+=,-', and starts with a letter or digit"},
     {"access-empty.yaml", "access.yaml:1:1: the file is empty"},
+    {"access-two-groups.yaml", "access.yaml:5:18: /groups/staff/users/1: 'ann' is in group 'students' already; a user is in one at most"},
+    {"access-group-role-missing.yaml", "access.yaml:3:3: /groups/students/role: is required"},
+    {"access-bad-group.yaml", "access.yaml:3:3: /groups/the students: a group's name has 1 to 64 letters, digits, '.', '_' and '-', and starts with a letter or digit"},
+    {"access-group-account.yaml", "access.yaml:6:5: /groups/students/run_as: is of several users here, who need an account each: write {account: \"{user}\"}, or give each user a run_as"},
+    {"access-quota-typo.yaml", "access.yaml:4:29: /users/bob/quotas/concurent_executions: unknown field; did you mean 'concurrent_executions'?"},
+    {"access-quota-negative.yaml", "access.yaml:2:30: /users/bob/quotas/disk_mb: must be between 0 and 67108864"},
+    {"access-run-as-system.yaml", "access.yaml:2:30: /users/bob/run_as/uid: must be between 1000 and 2147483647"},
+    {"access-run-as-range.yaml", "access.yaml:2:30: /users/bob/run_as/uid: may be no system account's, nor within the service's own range uid_first to uid_last (sandbox.yaml)"},
+    {"access-run-as-nobody.yaml", "access.yaml:2:41: /users/bob/run_as/gid: may be no system account's, nor within the service's own range uid_first to uid_last (sandbox.yaml)"},
+    {"access-run-as-both.yaml", "access.yaml:2:21: /users/bob/run_as: takes an account, or a uid and a gid"},
+    {"access-run-as-twice.yaml", "access.yaml:3:30: /users/bob/run_as/uid: is user 'ann''s already; each needs their own"},
+    {"access-root-without-agent.yaml", "access.yaml:2:21: /users/bob/workspace_root: must hold {agent_id}, so that each agent has a directory of its own"},
+    {"access-root-of-all.yaml", "access.yaml:4:3: /default/workspace_root: is of several users here, and so must hold {user}"},
+    {"access-bad-template.yaml", "access.yaml:2:33: /users/bob/templates/0: must be a template's name, or \"*\" for all"},
+    {"access-tier-above-default.yaml", "access.yaml:2:21: /users/bob/tier: 'Elevated' is above the max_tier of user 'bob', which is 'Standard'"},
+    {"access-default-role-missing.yaml", "access.yaml:2:1: /default/role: is required"},
 };
 /* clang-format on */
 

@@ -96,7 +96,7 @@ container_comes_back_as_it_went(void **state)
     struct fixture *f = *state;
     struct container c = example("container_000000000001", "key1", "alice"), back = {0};
 
-    assert_int_equal(store_container_insert(f->store, &c, NULL), 0);
+    assert_int_equal(store_container_insert(f->store, &c, NULL, NULL), 0);
     assert_int_equal(store_container_status(f->store, c.id, CONTAINER_RUNNING, 2000, NULL), 0);
     assert_int_equal(store_container_by_scope(f->store, "key1", &back, NULL), 0);
     assert_string_equal(back.id, c.id);
@@ -123,11 +123,11 @@ scope_key_is_unique_until_removal(void **state)
     struct container second = example("container_000000000002", "key", "alice");
     struct error err = {0};
 
-    assert_int_equal(store_container_insert(f->store, &first, NULL), 0);
-    assert_int_equal(store_container_insert(f->store, &second, &err), -EEXIST);
+    assert_int_equal(store_container_insert(f->store, &first, NULL, NULL), 0);
+    assert_int_equal(store_container_insert(f->store, &second, NULL, &err), -EEXIST);
     assert_int_equal(err.code, ERR_CONFLICT);
     assert_int_equal(store_container_removing(f->store, first.id, NULL), 0);
-    assert_int_equal(store_container_insert(f->store, &second, NULL), 0);
+    assert_int_equal(store_container_insert(f->store, &second, NULL, NULL), 0);
     error_clear(&err);
     assert_int_equal(store_container_status(f->store, first.id, CONTAINER_RUNNING, 1, &err),
                      -ENOENT);
@@ -157,8 +157,8 @@ snapshot_comes_back_as_it_went(void **state)
     struct snapshot s = example_snapshot("snapshot_000000000001", c.id), back = {0};
     struct error err = {0};
 
-    assert_int_equal(store_container_insert(f->store, &c, NULL), 0);
-    assert_int_equal(store_snapshot_insert(f->store, &s, 1, NULL), 0);
+    assert_int_equal(store_container_insert(f->store, &c, NULL, NULL), 0);
+    assert_int_equal(store_snapshot_insert(f->store, &s, 1, NULL, NULL), 0);
     assert_int_equal(store_snapshot_ready(f->store, s.id, 5000, NULL), 0);
     assert_int_equal(store_snapshot_ready(f->store, s.id, 6000, NULL), -ENOENT); /* no more */
     assert_int_equal(store_snapshot_get(f->store, c.id, s.id, &back, NULL), 0);
@@ -182,8 +182,8 @@ snapshot_that_was_given_up_is_taken_over(void **state)
     struct container c = example("container_000000000001", "key", "alice");
     struct snapshot s = example_snapshot("snapshot_000000000001", c.id), back = {0};
 
-    assert_int_equal(store_container_insert(f->store, &c, NULL), 0);
-    assert_int_equal(store_snapshot_insert(f->store, &s, 1, NULL), 0);
+    assert_int_equal(store_container_insert(f->store, &c, NULL, NULL), 0);
+    assert_int_equal(store_snapshot_insert(f->store, &s, 1, NULL, NULL), 0);
     assert_int_equal(store_snapshot_removing(f->store, s.id, NULL), 0);
     s.worker = 7;
     s.created_at_ms = 2000;
@@ -208,16 +208,16 @@ snapshots_are_counted_and_go_with_their_container(void **state)
     struct error err = {0};
     size_t count = 99;
 
-    assert_int_equal(store_snapshot_insert(f->store, &one, 1, &err), -EIO); /* of no container */
+    assert_int_equal(store_snapshot_insert(f->store, &one, 1, NULL, &err), -EIO); /* of no container */
     error_clear(&err);
-    assert_int_equal(store_container_insert(f->store, &c, NULL), 0);
-    assert_int_equal(store_snapshot_insert(f->store, &one, 0, &err), -EDQUOT);
+    assert_int_equal(store_container_insert(f->store, &c, NULL, NULL), 0);
+    assert_int_equal(store_snapshot_insert(f->store, &one, 0, NULL, &err), -EDQUOT);
     error_clear(&err);
-    assert_int_equal(store_snapshot_insert(f->store, &one, 1, NULL), 0);
-    assert_int_equal(store_snapshot_insert(f->store, &two, 1, &err), -EDQUOT);
+    assert_int_equal(store_snapshot_insert(f->store, &one, 1, NULL, NULL), 0);
+    assert_int_equal(store_snapshot_insert(f->store, &two, 1, NULL, &err), -EDQUOT);
     assert_int_equal(err.code, ERR_QUOTA_EXCEEDED);
     assert_int_equal(store_snapshot_removing(f->store, one.id, NULL), 0);
-    assert_int_equal(store_snapshot_insert(f->store, &two, 1, NULL), 0);
+    assert_int_equal(store_snapshot_insert(f->store, &two, 1, NULL, NULL), 0);
     assert_int_equal(store_snapshot_list(f->store, &all, &list, &count, NULL), 0);
     assert_int_equal(count, 2);
     assert_string_equal(list[0].id, two.id); /* newest first */
@@ -259,7 +259,7 @@ lists_are_narrowed_and_newest_first(void **state)
         snprintf(id, sizeof(id), "container_%012zu", i + 1);
         snprintf(key, sizeof(key), "k%zu", i);
         c = example(id, key, owners[i]);
-        assert_int_equal(store_container_insert(f->store, &c, NULL), 0);
+        assert_int_equal(store_container_insert(f->store, &c, NULL, NULL), 0);
     }
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct container *list = NULL;
@@ -317,12 +317,12 @@ an_execution_is_announced_and_finished_once(void **state)
     struct error err = {0};
 
     c.status = CONTAINER_STOPPED;
-    assert_int_equal(store_container_insert(f->store, &c, NULL), 0);
-    assert_int_equal(store_audit_begin(f->store, &e, &err), -ENOTCONN);
+    assert_int_equal(store_container_insert(f->store, &c, NULL, NULL), 0);
+    assert_int_equal(store_audit_begin(f->store, &e, NULL, &err), -ENOTCONN);
     assert_int_equal(err.code, ERR_CONTAINER_NOT_RUNNING);
     error_clear(&err);
     assert_int_equal(store_container_status(f->store, c.id, CONTAINER_RUNNING, 4000, NULL), 0);
-    assert_int_equal(store_audit_begin(f->store, &e, NULL), 0);
+    assert_int_equal(store_audit_begin(f->store, &e, NULL, NULL), 0);
     assert_int_equal(store_audit_get(f->store, e.id, "alice", &back, NULL), 0);
     assert_int_equal(back.status, AUDIT_RUNNING);
     assert_int_equal(back.exit_code, -1);
@@ -379,7 +379,7 @@ executions_in_the_background_are_found_until_they_end(void **state)
 
     c.one_shot = true;
     c.status = CONTAINER_RUNNING;
-    assert_int_equal(store_container_insert(f->store, &c, NULL), 0);
+    assert_int_equal(store_container_insert(f->store, &c, NULL, NULL), 0);
     for (size_t i = 0; i < ARRAY_LEN(e); i++) {
         char id[AUDIT_ID_SIZE];
 
@@ -387,7 +387,7 @@ executions_in_the_background_are_found_until_they_end(void **state)
         e[i] = entry(id);
         e[i].background = i > 0;
         e[i].output_cap = 10;
-        assert_int_equal(store_audit_begin(f->store, &e[i], NULL), 0);
+        assert_int_equal(store_audit_begin(f->store, &e[i], NULL, NULL), 0);
     }
     assert_int_equal(background_count(f, NULL, 0, 10), 2);
     assert_int_equal(background_count(f, NULL, 0, 1), 1);

@@ -101,7 +101,7 @@ gpus_are_given_to_one_at_a_time(void **state)
 
         print_message("case %zu\n", i);
         c.gpus = cases[i].needs;
-        r = store_container_insert_gpus(f->store, &c, cases[i].total, &err);
+        r = store_container_insert_gpus(f->store, &c, cases[i].total, NULL, &err);
         assert_int_equal(r, cases[i].mask ? 0 : -EEXIST);
         if (r < 0) {
             assert_non_null(strstr(err.msg, "too few are free"));
@@ -122,9 +122,9 @@ gpus_come_back_with_their_container(void **state)
     struct container c = example(1);
 
     c.gpus = 1;
-    assert_int_equal(store_container_insert_gpus(f->store, &c, 1, NULL), 0);
+    assert_int_equal(store_container_insert_gpus(f->store, &c, 1, NULL, NULL), 0);
     assert_int_equal(store_container_delete(f->store, c.id, NULL), 0);
-    assert_int_equal(store_container_insert_gpus(f->store, &c, 1, NULL), 0);
+    assert_int_equal(store_container_insert_gpus(f->store, &c, 1, NULL, NULL), 0);
     assert_int_equal(c.gpu_mask, 1);
 }
 
@@ -139,7 +139,7 @@ begin(struct store *s, const char *id, const char *entry)
     snprintf(e.owner, sizeof(e.owner), "alice");
     snprintf(e.container_id, sizeof(e.container_id), "%s", id);
     snprintf(e.request_id, sizeof(e.request_id), "r");
-    assert_int_equal(store_audit_begin(s, &e, NULL), 0);
+    assert_int_equal(store_audit_begin(s, &e, NULL, NULL), 0);
     audit_entry_done(&e);
 }
 
@@ -155,11 +155,11 @@ only_what_is_idle_is_taken(void **state)
 
     once.one_shot = true;
     once.scope_key[0] = '\0';
-    assert_int_equal(store_container_insert(f->store, &old, NULL), 0);
-    assert_int_equal(store_container_insert(f->store, &busy, NULL), 0);
-    assert_int_equal(store_container_insert(f->store, &started, NULL), 0);
-    assert_int_equal(store_container_insert(f->store, &once, NULL), 0);
-    assert_int_equal(store_container_insert(f->store, &new, NULL), 0);
+    assert_int_equal(store_container_insert(f->store, &old, NULL, NULL), 0);
+    assert_int_equal(store_container_insert(f->store, &busy, NULL, NULL), 0);
+    assert_int_equal(store_container_insert(f->store, &started, NULL, NULL), 0);
+    assert_int_equal(store_container_insert(f->store, &once, NULL, NULL), 0);
+    assert_int_equal(store_container_insert(f->store, &new, NULL, NULL), 0);
     assert_int_equal(store_container_status(f->store, started.id, CONTAINER_RUNNING, 25, NULL), 0);
     begin(f->store, busy.id, "exec_1");
     assert_int_equal(store_idle_list(f->store, NULL, 20, false, 10, &ids, &count, NULL), 0);
@@ -208,7 +208,7 @@ only_what_fits_and_is_ready_is_claimed(void **state)
     warm(f->store, 3, "new", true);
     assert_int_equal(store_pool_drain_one(f->store, "container_000000000102", &done, NULL), 0);
     assert_true(done);
-    assert_int_equal(store_pool_claim(f->store, "new", &c, &done, NULL), 0);
+    assert_int_equal(store_pool_claim(f->store, "new", &c, NULL, &done, NULL), 0);
     assert_true(done);
     assert_string_equal(c.id, "container_000000000103");
     assert_int_equal(store_container_get(f->store, c.id, &back, NULL), 0);
@@ -217,7 +217,7 @@ only_what_fits_and_is_ready_is_claimed(void **state)
     assert_int_equal(store_pool_drain_one(f->store, c.id, &done, NULL), 0);
     assert_false(done); /* it is alice's now */
     c = example(2);
-    assert_int_equal(store_pool_claim(f->store, "new", &c, &done, NULL), 0);
+    assert_int_equal(store_pool_claim(f->store, "new", &c, NULL, &done, NULL), 0);
     assert_false(done);
     assert_int_equal(store_container_known(f->store, "container_000000000101", &done, NULL), 0);
     assert_true(done);
@@ -236,8 +236,8 @@ a_claim_whose_scope_is_taken_leaves_the_pool_alone(void **state)
     bool done;
 
     warm(f->store, 1, "f", true);
-    assert_int_equal(store_container_insert(f->store, &first, NULL), 0);
-    assert_int_equal(store_pool_claim(f->store, "f", &second, &done, NULL), -EEXIST);
+    assert_int_equal(store_container_insert(f->store, &first, NULL, NULL), 0);
+    assert_int_equal(store_pool_claim(f->store, "f", &second, NULL, &done, NULL), -EEXIST);
     assert_false(done);
     assert_int_equal(store_pool_figures(f->store, "base", "Sandbox", &figures, NULL), 0);
     assert_int_equal(figures.ready, 1);
@@ -276,7 +276,7 @@ take_all(void *arg)
     for (int i = 0; done; i++) {
         struct container c = example(1000 * t->number + i);
 
-        if (store_pool_claim(s, "f", &c, &done, NULL) < 0)
+        if (store_pool_claim(s, "f", &c, NULL, &done, NULL) < 0)
             break;
         t->got += done;
     }

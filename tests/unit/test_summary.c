@@ -67,7 +67,7 @@ nothing_that_ended_has_no_percentiles(void **state)
     struct audit_entry running = audit_case_entry("exec_running", 1000);
     struct audit_summary sum;
 
-    assert_int_equal(store_audit_begin(c->store, &running, NULL), 0);
+    assert_int_equal(store_audit_begin(c->store, &running, NULL, NULL), 0);
     took(c, "alice", "a", 1000, 0, AUDIT_REFUSED);
     sum = summary(c, NULL, 0, 0);
     assert_int_equal(sum.total, 2);

@@ -60,20 +60,21 @@ control_watch(const struct guest *g, struct pollfd fds[CONTROL_WATCHES])
     return left > 0 ? (int)left : 0;
 }
 
-/* Make @id the container's user. Returns 0 or an errno. */
+/* Make @user, gid << 32 | uid, the container's user. Returns 0 or an errno. */
 static int
-adopt(struct guest *g, uint64_t id)
+adopt(struct guest *g, uint64_t user)
 {
+    uint32_t uid = (uint32_t)(user & UINT32_MAX), gid = (uint32_t)(user >> 32);
     struct guest adopted = *g;
     int r;
 
-    if (id == 0 || id >= UINT32_MAX)
+    if (uid == 0 || uid == UINT32_MAX || gid == 0 || gid == UINT32_MAX)
         return EINVAL;
-    if (id == g->uid && id == g->gid)
+    if (uid == g->uid && gid == g->gid)
         return 0;
     adopted.former = g->uid;
-    adopted.uid = (uid_t)id;
-    adopted.gid = (gid_t)id;
+    adopted.uid = uid;
+    adopted.gid = gid;
     r = home_prepare(&adopted);
     if (r == 0)
         keeper_user_set(g, adopted.uid, adopted.gid);
