@@ -168,6 +168,8 @@ install: all ## Install for systemd (DESTDIR=, PREFIX=)
 	install -D -m 755 $(BUILD)/sandbox-guest '$(DESTDIR)$(PREFIX)/libexec/sandboxd/sandbox-guest'
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/sandboxd/yaml' yaml/*.yaml
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/sandboxd/nginx' nginx/*.conf
+	install -D -m 755 -t '$(DESTDIR)$(PREFIX)/libexec/sandboxd' nginx/standalone/base-image
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/libexec/sandboxd' $(addprefix nginx/standalone/,lib.sh engine.sh image.sh)
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/doc/sandboxd' README.md SECURITY.md
 	install -d '$(DESTDIR)$(UNIT_DIR)' '$(DESTDIR)$(SYSUSERS_DIR)' '$(DESTDIR)$(TMPFILES_DIR)'
 	$(call place,sandboxd.service.in,$(UNIT_DIR)/sandboxd.service)
@@ -221,6 +223,7 @@ hostile-btrfs: # the engine's data where a disk limit can be enforced
 
 readme: all ## Run the README's examples and compare what they print
 	@$(SERVER) node tests/readme.mjs
+	@tests/walkthrough/run
 
 lint: all ## Lint the API's description (needs npm)
 	@SANDBOXD=$(CURDIR)/$(BUILD)/sandboxd tests/openapi/lint $(BUILD)/lint
