@@ -347,6 +347,12 @@ a_name_that_is_no_users_is_nobody(void **state)
     r = call("mallory", "GET", "/whoami", NULL, NULL);
     assert_problem(&r, 403, "forbidden");
     reply_done(&r);
+    assert_int_equal(site_down(NULL), 0);
+    /* The endpoint says yes, and no name. */
+    site_up(&ways[WAY_SSO], "s/upstream_http_x_auth_request_user/upstream_http_x_nothing/");
+    r = call(ALICE, "GET", "/whoami", NULL, "X-Nothing: admin", NULL);
+    assert_problem(&r, 401, "unauthenticated");
+    reply_done(&r);
 }
 
 /* A site that lets addresses in without more does so with its own pages alone. */

@@ -217,7 +217,8 @@ post_large(const char *path, size_t len, bool chunked)
 
     assert_non_null(body);
     memset(body, ' ', len);
-    memcpy(body, "{}", 2);
+    body[0] = '{';
+    body[1] = '}';
     headers = curl_slist_append(headers, "Expect:");
     if (chunked) { /* which HTTP/2 does not have */
         curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
