@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "backend/cleanup.h"
+#include "backend/token_key.h"
 
 static const char *const yaml_names[] = {"sandbox.yaml", "tiers.yaml", "templates.yaml",
                                          "access.yaml"};
@@ -143,17 +144,19 @@ check_sockets(const char *dir, json_t *warnings)
     if (!is_running(dir))
         return say(warnings, "sandboxd does not run in %s", dir);
     r = check_socket(dir, "control.sock", warnings);
-    return r < 0 ? r : check_socket(dir, "exec.sock", warnings);
+    if (r == 0)
+        r = check_socket(dir, "exec.sock", warnings);
+    return r < 0 ? r : check_socket(dir, "auth.sock", warnings);
 }
 
-/* What holds tenants' commands and output is nobody else's to read. */
+/* A file that is nobody else's to read. */
 static int
-check_database(const char *dir, json_t *warnings)
+check_private(const char *dir, const char *name, json_t *warnings)
 {
     char path[PATH_MAX];
     struct stat st;
 
-    snprintf(path, sizeof(path), "%s/sandbox.db", dir);
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
     if (stat(path, &st) < 0 || !(st.st_mode & (S_IRWXG | S_IRWXO)))
         return 0;
     return say(warnings, "%s can be read or changed by others (mode %04o): chmod 600 %s", path,
@@ -167,5 +170,7 @@ check_state(const char *dir, const struct settings *s, json_t *warnings, json_t 
 
     if (r == 0)
         r = check_sockets(dir, warnings);
-    return r < 0 ? r : check_database(dir, warnings);
+    if (r == 0)
+        r = check_private(dir, "sandbox.db", warnings); /* tenants' commands and output */
+    return r < 0 ? r : check_private(dir, TOKEN_KEY_FILE, warnings);
 }

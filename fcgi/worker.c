@@ -240,7 +240,7 @@ worker_serve(struct worker_spec *spec, struct error *err)
                       spec->listeners[LANE_AUTHENTICATION]},
         .threads = {(size_t)settings->service.control_threads,
                     (size_t)settings->service.execution_threads,
-                    (size_t)settings->service.authentication_threads},
+                    (size_t)settings->service.auth_threads},
         .peers = peers,
         .peer_count =
             resolve_peers(&settings->service.allowed_peers, spec->context->privileged, peers),

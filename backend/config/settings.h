@@ -77,17 +77,17 @@ struct selective {
 
 /* How the service runs; read at start only. */
 struct service {
-    const char *user;               /* the account of workers and janitor */
-    struct strings allowed_peers;   /* accounts whose processes may speak FastCGI to us: nginx's */
-    int64_t workers;                /* processes */
-    int64_t control_threads;        /* a worker's most threads for quick requests */
-    int64_t execution_threads;      /* a worker's most threads for executions */
-    int64_t authentication_threads; /* a worker's most threads for nginx's auth_request */
-    int64_t drain_seconds;          /* how long TERM waits for requests in flight */
-    int64_t uid_first, uid_last;    /* the uids that owners' commands run as */
-    int64_t max_output_bytes;   /* kept of a stream, head and tail; the most a request may ask */
-    const char *docker_runtime; /* of containers whose tier names none */
-    int log_format;             /* enum log_format */
+    const char *user;             /* the account of workers and janitor */
+    struct strings allowed_peers; /* accounts whose processes may speak FastCGI to us: nginx's */
+    int64_t workers;              /* processes */
+    int64_t control_threads;      /* a worker's most threads for quick requests */
+    int64_t execution_threads;    /* a worker's most threads for executions */
+    int64_t auth_threads;         /* a worker's most threads for nginx's auth_request */
+    int64_t drain_seconds;        /* how long TERM waits for requests in flight */
+    int64_t uid_first, uid_last;  /* the uids that owners' commands run as */
+    int64_t max_output_bytes;     /* kept of a stream, head and tail; the most a request may ask */
+    const char *docker_runtime;   /* of containers whose tier names none */
+    int log_format;               /* enum log_format */
 };
 
 /* How long containers stay, and what they may keep. */

@@ -109,7 +109,7 @@ static const struct field service_fields[] = {
      .offset = offsetof(struct service, execution_threads),
      .min = 1, .max = 4096},
     {.name = "authentication_threads", .type = FIELD_INT,
-     .offset = offsetof(struct service, authentication_threads),
+     .offset = offsetof(struct service, auth_threads),
      .min = 1, .max = 256},
     {.name = "drain_seconds", .type = FIELD_INT, .offset = offsetof(struct service, drain_seconds),
      .max = 3600},

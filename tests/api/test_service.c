@@ -203,14 +203,19 @@ check_looks_at_files_and_sockets(void **state)
     assert_int_equal(check_state_dir(), 0);
     assert_false(said("access.yaml can be read"));
     assert_false(said("sandboxd does not run"));
+    assert_false(said("token-key"));
+    assert_false(said("auth.sock"));
     host_shell("chmod 666 \"$SANDBOX_STATE/yaml/access.yaml\"; "
-               "chmod 777 \"$SANDBOX_STATE/run/exec.sock\"");
+               "chmod 777 \"$SANDBOX_STATE/run/exec.sock\"; "
+               "chmod 644 \"$SANDBOX_STATE/token-key\"");
     assert_int_equal(check_state_dir(), 0);
     assert_true(said("access.yaml can be read by everybody"));
     assert_true(said("access.yaml can be changed by others"));
     assert_true(said("exec.sock is open to every account"));
+    assert_true(said("token-key can be read or changed by others"));
     host_shell("chmod 600 \"$SANDBOX_STATE/yaml/access.yaml\"; "
                "chmod 660 \"$SANDBOX_STATE/run/exec.sock\"; "
+               "chmod 600 \"$SANDBOX_STATE/token-key\"; "
                "mv \"$SANDBOX_STATE/run/control.sock\" \"$SANDBOX_STATE/run/moved\"");
     assert_int_equal(check_state_dir(), 1);
     assert_true(said("access.yaml cannot be read by the account"));

@@ -301,7 +301,7 @@ test_shipped_service(void **state)
     assert_int_equal(s->service.workers, 2);
     assert_int_equal(s->service.control_threads, 8);
     assert_int_equal(s->service.execution_threads, 64);
-    assert_int_equal(s->service.authentication_threads, 4);
+    assert_int_equal(s->service.auth_threads, 4);
     assert_int_equal(s->service.drain_seconds, 10);
     assert_int_equal(s->service.uid_first, 200000);
     assert_int_equal(s->service.uid_last, 265535);
