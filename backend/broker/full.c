@@ -340,13 +340,32 @@ full_offer(struct full *f, struct docker *d, struct full_place *ret, struct erro
     return 0;
 }
 
+/* Whether the network namespace of @pid has more than its loopback; yes where it cannot be seen. */
+static bool
+is_connected(int pid)
+{
+    char path[40], line[256];
+    FILE *interfaces;
+    size_t count = 0;
+
+    snprintf(path, sizeof(path), "/proc/%d/net/dev", pid);
+    interfaces = fopen(path, "re");
+    if (!interfaces)
+        return true;
+    while (fgets(line, sizeof(line), interfaces))
+        count += strchr(line, ':') != NULL;
+    fclose(interfaces);
+    return count > 1;
+}
+
 int
 full_secure(struct full *f, int pid, struct error *err)
 {
     bool filtered;
     int r;
 
-    if (!bridge_exists(f->filter.bridge))
+    /* One that was made while there was no network to be had needs no filter. */
+    if (!bridge_exists(f->filter.bridge) || !is_connected(pid))
         return 0;
     pthread_mutex_lock(&f->lock);
     filtered = f->listed != NULL;

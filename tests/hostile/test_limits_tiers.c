@@ -31,7 +31,7 @@ static const struct tier_case {
 } tiers[] = {
     {"Sandbox", 0.25, 128, 512, 16, 60, 0},
     {"Restricted", 0.5, 256, 1024, 32, 120, 0},
-    {NULL, 1.0, 512, 2048, 50, 300, 0},
+    {NULL, 1.0, 512, 2048, 50, 300, GUEST_RELAY_TASKS},
     {"Standard", 1.0, 512, 2048, 50, 300, GUEST_RELAY_TASKS},
     {"Elevated", 2.0, 1024, 5120, 100, 600, GUEST_RELAY_TASKS},
     {"Unrestricted", 4.0, 2048, 10240, 200, 1800, GUEST_RELAY_TASKS},
