@@ -4,7 +4,11 @@ FLAVOUR   ?= release
 BUILD     := build/$(FLAVOUR)
 STATE_DIR ?= /var/lib/sandboxd
 PORT      ?= 8443
+DESTDIR   ?=
+PREFIX    ?= /usr/local
 WERROR    ?= -Werror
+# How many compilers and test programs `make test` runs at once; most of the tests wait a lot.
+JOBS      ?= $(shell expr $$(nproc) + 1)
 
 CC       ?= gcc
 MUSL_CC  ?= musl-gcc
@@ -45,7 +49,17 @@ API_BASE_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/api/main.c tests/
 HOSTILE_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/hostile/*.c))
 API_OBJ   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/api/*.c))
 BENCH_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/*.c))
-THREADED  := $(addprefix $(BUILD)/tests/test_,pool fastcgi worker settings store shared turns)
+UNIT_NAMES := $(notdir $(UNIT))
+THREADED  := $(addprefix test_,pool fastcgi worker settings store shared turns)
+# Parts of the tests, each with a server of its own, so that they can run side by side. They take
+# about as long as each other; what is in no other part is in the last one, *-rest.
+API_NETWORK := network network-upkeep network-clients full full-changes tools posture runtimes gvisor \
+    gvisor-network
+API_JOBS    := templates builds pulls idempotency resume stream output background kill cleanup
+API_PLACES  := containers container-lists scopes snapshots snapshot-rules snapshot-crashes pool pool-upkeep
+API_PARTS   := api-network api-jobs api-places api-rest api-userns
+HOSTILE_LIMITS := limits-tiers disk exhaustion
+HOSTILE_PARTS  := hostile-limits hostile-rest hostile-btrfs
 TIDY_FILES = $(filter %.c,$(C_FILES))
 C_FILES   := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 
@@ -54,7 +68,10 @@ Q    := $(if $(V),,@)
 show  = @echo "  $(1) $@"
 
 .DELETE_ON_ERROR:
-.PHONY: all help deps run up down test unit api hostile readme lint bench asan tsan threads tidy format clean
+# Kept, so that a change elsewhere links the unit programs again and does not compile them.
+.SECONDARY: $(UNIT:$(BUILD)/tests/%=$(BUILD)/tests/unit/%.o)
+.PHONY: all help deps run up down install test unit api hostile readme lint bench asan tsan tidy format clean
+.PHONY: $(UNIT_NAMES) $(API_PARTS) api-groups $(HOSTILE_PARTS) hostile-groups
 
 all: $(BUILD)/sandboxd $(BUILD)/sandbox-guest ## Build the program and the guest
 
@@ -84,7 +101,14 @@ $(BUILD)/%.o: %.S $(wildcard backend/store/migrations/*.sql backend/docker/*.jso
 	$(call show,AS)
 	$(Q)$(CC) -I. -c -o $@ $<
 
-$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(UNIT_OBJ) $(COMMON_OBJ) $(OBJ)
+# What the unit tests stand on, as an archive: each takes what it needs, and is linked in a blink.
+# Appended (q), because files of different folders have one name.
+$(BUILD)/tests/unit.a: $(UNIT_OBJ) $(COMMON_OBJ) $(OBJ)
+	@mkdir -p $(@D)
+	$(call show,AR)
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
+
+$(BUILD)/tests/%: $(BUILD)/tests/unit/%.o $(BUILD)/tests/unit.a
 	@mkdir -p $(@D)
 	$(call show,LD)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
@@ -133,31 +157,67 @@ up: deps ## The same in the background; returns when the API answers
 down: ## End what `make up` started
 	@nginx/standalone/down $(STATE_DIR)
 
-test: ## Install what is missing, build, and run every test
-	@nginx/standalone/install --tests
-	@$(MAKE) --no-print-directory unit
-	@$(MAKE) --no-print-directory api
-	@$(MAKE) --no-print-directory hostile
-	@$(MAKE) --no-print-directory readme
-	@$(MAKE) --no-print-directory lint
+# Where the system's own files of services are, whatever the prefix.
+UNIT_DIR     := /usr/lib/systemd/system
+SYSUSERS_DIR := /usr/lib/sysusers.d
+TMPFILES_DIR := /usr/lib/tmpfiles.d
+place = sed 's|@PREFIX@|$(PREFIX)|g' fcgi/systemd/$(1) >'$(DESTDIR)$(2)' && chmod 644 '$(DESTDIR)$(2)'
 
-unit: all $(UNIT) ## Run the unit tests
-	@for t in $(UNIT); do \
-	    GUEST_BINARY=$(BUILD)/sandbox-guest "$$t" || { echo "failed: $$t"; exit 1; }; \
-	done
+install: all ## Install for systemd (DESTDIR=, PREFIX=)
+	install -D -m 755 $(BUILD)/sandboxd '$(DESTDIR)$(PREFIX)/sbin/sandboxd'
+	install -D -m 755 $(BUILD)/sandbox-guest '$(DESTDIR)$(PREFIX)/libexec/sandboxd/sandbox-guest'
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/sandboxd/yaml' yaml/*.yaml
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/sandboxd/nginx' nginx/*.conf
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/share/doc/sandboxd' README.md SECURITY.md
+	install -d '$(DESTDIR)$(UNIT_DIR)' '$(DESTDIR)$(SYSUSERS_DIR)' '$(DESTDIR)$(TMPFILES_DIR)'
+	$(call place,sandboxd.service.in,$(UNIT_DIR)/sandboxd.service)
+	$(call place,tmpfiles.conf.in,$(TMPFILES_DIR)/sandboxd.conf)
+	$(call place,sysusers.conf,$(SYSUSERS_DIR)/sandboxd.conf)
+
+# Jobs side by side; what one of them prints is shown when it ends, whole.
+SIDE_BY_SIDE = @$(MAKE) --no-print-directory -j$(JOBS) --output-sync=target
+
+test: ## Install what is missing, build, and run every test (JOBS= at once)
+	@nginx/standalone/install --tests
+	$(SIDE_BY_SIDE) unit
+	$(SIDE_BY_SIDE) api hostile readme lint
+
+unit: $(UNIT_NAMES) ## Run the unit tests (or one: make test_NAME)
+
+$(UNIT_NAMES): test_%: $(BUILD)/tests/test_% $(BUILD)/sandbox-guest
+	@GUEST_BINARY=$(BUILD)/sandbox-guest $<
 
 # The server under test: this flavour's, with its guest.
 SERVER = SANDBOXD=$(CURDIR)/$(BUILD)/sandboxd GUEST=$(CURDIR)/$(BUILD)/sandbox-guest tests/with-server
+API     = $(SERVER) tests/api/users $(BUILD)/tests/api-tests
+HOSTILE = ATTACKERS=$(CURDIR)/$(BUILD)/tests/attackers $(SERVER) tests/api/users $(BUILD)/tests/hostile-tests
 
-api: all $(BUILD)/tests/api-tests ## Run the tests through nginx and Docker
-	@$(SERVER) tests/api/users $(BUILD)/tests/api-tests
-	@USERNS=1 $(SERVER) tests/api/users $(BUILD)/tests/api-tests \
-	    userns posture snapshots pool network
+api: $(if $(GROUPS),api-groups,$(API_PARTS)) ## Run the tests through nginx and Docker (or GROUPS=)
+hostile: $(if $(GROUPS),hostile-groups,$(HOSTILE_PARTS)) ## Run the attacks of tests/hostile (or GROUPS=)
 
-hostile: all $(BUILD)/tests/hostile-tests ## Run the attacks of tests/hostile
-	@ATTACKERS=$(CURDIR)/$(BUILD)/tests/attackers $(SERVER) tests/api/users $(BUILD)/tests/hostile-tests
-	@ATTACKERS=$(CURDIR)/$(BUILD)/tests/attackers BTRFS_MB=8192 $(SERVER) tests/api/users \
-	    $(BUILD)/tests/hostile-tests disk-enforced
+$(API_PARTS) api-groups: all $(BUILD)/tests/api-tests
+$(HOSTILE_PARTS) hostile-groups: all $(BUILD)/tests/hostile-tests
+
+api-groups:
+	@$(API) $(GROUPS)
+api-network:
+	@$(API) $(API_NETWORK)
+api-jobs:
+	@$(API) $(API_JOBS)
+api-places:
+	@$(API) $(API_PLACES)
+api-rest:
+	@$(API) --but $(API_NETWORK) $(API_JOBS) $(API_PLACES)
+api-userns: # an engine that remaps users
+	@USERNS=1 $(API) userns posture snapshots pool network
+hostile-groups:
+	@$(HOSTILE) $(GROUPS)
+hostile-limits:
+	@$(HOSTILE) $(HOSTILE_LIMITS)
+hostile-rest:
+	@$(HOSTILE) --but $(HOSTILE_LIMITS)
+hostile-btrfs: # the engine's data where a disk limit can be enforced
+	@BTRFS_MB=8192 $(HOSTILE) disk-enforced
 
 readme: all ## Run the README's examples and compare what they print
 	@$(SERVER) node tests/readme.mjs
@@ -170,14 +230,10 @@ bench: all $(BUILD)/tests/bench/bench ## Measure against Docker's exec API and a
 
 asan: ## Every test under AddressSanitizer and UndefinedBehaviorSanitizer
 	@nginx/standalone/install --tests
-	@$(MAKE) --no-print-directory FLAVOUR=asan unit
-	@$(MAKE) --no-print-directory FLAVOUR=asan api
+	$(SIDE_BY_SIDE) FLAVOUR=asan unit api
 
 tsan: ## The unit tests of what has threads under ThreadSanitizer
-	@$(MAKE) --no-print-directory FLAVOUR=tsan threads
-
-threads: $(THREADED)
-	@for t in $(THREADED); do "$$t" || { echo "failed: $$t"; exit 1; }; done
+	$(SIDE_BY_SIDE) FLAVOUR=tsan $(THREADED)
 
 tidy: ## clang-tidy and cppcheck
 	@for f in $(TIDY_FILES); do \

@@ -2,17 +2,19 @@
 #include "fcgi/check_command.h"
 
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "backend/checkup.h"
 #include "backend/config/settings.h"
 #include "backend/store/store.h"
 #include "backend/warnings.h"
+#include "fcgi/check_state.h"
 
 static int
 usage(void)
 {
-    fputs("usage: sandboxd check DIR [--docker HOST]\n", stderr);
+    fputs("usage: sandboxd check DIR|--state DIR [--docker HOST]\n", stderr);
     return 2;
 }
 
@@ -76,28 +78,55 @@ check_machine(const struct settings *s, const char *docker_host)
     return json_array_size(refusals) > 0 ? 1 : 0;
 }
 
+/* What files and accounts say; @state NULL: only the YAML is there. Returns the exit status. */
+static int
+check_files(const struct settings *s, const char *yaml_dir, const char *state)
+{
+    json_auto_t *warnings = json_array();
+    json_auto_t *refusals = json_array();
+
+    if (check_yaml_files(yaml_dir, s, warnings, refusals) < 0 ||
+        (state && check_state(state, s, warnings, refusals) < 0)) {
+        fputs("sandboxd: out of memory\n", stderr);
+        return 1;
+    }
+    print_each(stdout, "warning: ", warnings);
+    print_each(stderr, "", refusals);
+    return json_array_size(refusals) > 0 ? 1 : 0;
+}
+
 int
 check_command(int argc, char **argv, const char *docker_host)
 {
     static const struct option options[] = {
         {"docker", required_argument, NULL, 'd'},
+        {"state", required_argument, NULL, 's'},
         {NULL, 0, NULL, 0},
     };
     _cleanup_(settings_unrefp) struct settings *settings = NULL;
+    const char *state = NULL;
+    char yaml_dir[PATH_MAX];
     struct error err = {0};
-    int option;
+    int option, files, machine;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) { /* NOLINT: no threads */
-        if (option != 'd')
+        if (option == 'd')
+            docker_host = optarg;
+        else if (option == 's')
+            state = optarg;
+        else
             return usage();
-        docker_host = optarg;
     }
-    if (optind != argc - 1)
+    if (optind != argc - (state ? 0 : 1))
         return usage();
-    if (settings_load(argv[optind], NULL, &settings, &err) < 0) {
+    snprintf(yaml_dir, sizeof(yaml_dir), "%s%s", state ? state : argv[optind],
+             state ? "/yaml" : "");
+    if (settings_load(yaml_dir, NULL, &settings, &err) < 0) {
         fprintf(stderr, "%s%s%s\n", err.msg, err.detail[0] ? ": " : "", err.detail);
         return 1;
     }
     print_counts(settings);
-    return check_machine(settings, docker_host);
+    files = check_files(settings, yaml_dir, state);
+    machine = check_machine(settings, docker_host);
+    return files || machine;
 }

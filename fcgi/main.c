@@ -20,8 +20,9 @@
 
 static const char usage_text[] =
     "usage: sandboxd run --state DIR [--docker HOST] [--guest PATH]\n"
-    "       sandboxd check DIR [--docker HOST]\n"
-    "                               validate the YAML files in DIR, and look at the engine\n"
+    "       sandboxd check DIR|--state DIR [--docker HOST]\n"
+    "                               validate the YAML files in DIR (or DIR/yaml), and look at the\n"
+    "                               engine, at who may read what, and at the service's sockets\n"
     "       sandboxd gpu [LIBRARY]  show what NVIDIA's library says, as JSON\n"
     "       sandboxd audit verify|export --state DIR\n"
     "       sandboxd openapi        print the API's description, as GET openapi.json answers it\n"

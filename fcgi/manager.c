@@ -20,6 +20,7 @@
 #include "backend/id.h"
 #include "backend/janitor.h"
 #include "backend/log.h"
+#include "fcgi/notify.h"
 #include "fcgi/role.h"
 #include "fcgi/state.h"
 #include "fcgi/worker.h"
@@ -52,6 +53,7 @@ struct manager {
     struct service_context *ctx;
     struct settings *settings; /* of the start: `service` is not reloaded */
     struct state state;
+    struct notify notify;
     struct child children[CHILDREN_MAX];
     size_t child_count;
     sigset_t signals;
@@ -66,6 +68,7 @@ run_role(struct manager *m, const struct child *c)
     struct error err = {0};
 
     close(s->pid_fd);
+    notify_close(&m->notify);
     if (c->kind != KIND_BROKER)
         close(s->broker_fd);
     if (c->kind != KIND_WORKER) {
@@ -216,13 +219,18 @@ reap(struct manager *m)
     }
 }
 
-/* Wait for a signal, at most @ms (-1: for ever). Returns its number, 0 on timeout. */
+/* Wait for a signal, at most @ms (-1: for ever), or until the service manager wants to hear of us.
+ * Returns its number, 0 on timeout. */
 static int
-wait_signal(const struct manager *m, int64_t ms)
+wait_signal(struct manager *m, int64_t ms)
 {
-    const struct timespec timeout = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    int64_t beat_ms = notify_beat(&m->notify);
+    struct timespec timeout;
     int n;
 
+    if (beat_ms >= 0 && (ms < 0 || beat_ms < ms))
+        ms = beat_ms;
+    timeout = (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
     n = ms < 0 ? sigwaitinfo(&m->signals, NULL) : sigtimedwait(&m->signals, NULL, &timeout);
     return n > 0 ? n : 0;
 }
@@ -252,12 +260,14 @@ reload(struct manager *m)
 {
     struct error err = {0};
 
+    notify_tell(&m->notify, "RELOADING=1");
     if (current_reload(m->ctx->current, &err) < 0)
         log_error("the settings stay as they were: %s", err.msg);
     else
         log_info("settings reloaded");
     for (int kind = KIND_BROKER; kind <= KIND_EGRESS; kind++)
         signal_kind(m, (enum kind)kind, SIGHUP);
+    notify_tell(&m->notify, "READY=1");
 }
 
 /* End every child of @kind: TERM, and KILL after @grace_ms. */
@@ -286,15 +296,20 @@ end_kind(struct manager *m, enum kind kind, int64_t grace_ms)
 static void
 supervise(struct manager *m)
 {
+    int64_t due_ms = start_due(m);
     int number = 0;
 
+    /* The sockets listen: whoever connects now waits for a worker, and is not refused. */
+    notify_tell(&m->notify, "READY=1\nSTATUS=serving");
     while (number != SIGTERM && number != SIGINT) {
-        number = wait_signal(m, start_due(m));
+        number = wait_signal(m, due_ms);
         if (number == SIGCHLD)
             reap(m);
         else if (number == SIGHUP)
             reload(m);
+        due_ms = start_due(m);
     }
+    notify_tell(&m->notify, "STOPPING=1\nSTATUS=finishing requests");
     log_info("ending: workers finish their requests");
     end_kind(m, KIND_WORKER, m->settings->service.drain_seconds * 1000 + END_GRACE_MS);
     end_kind(m, KIND_EGRESS, END_GRACE_MS);
@@ -429,8 +444,11 @@ prepare(struct manager *m, struct error *err)
 
     umask(0077);
     r = detach(err);
+    notify_open(&m->notify);
     if (r == 0)
         r = load_settings(m, err);
+    if (r == 0)
+        log_format((enum log_format)m->settings->service.log_format);
     if (r == 0)
         r = choose_accounts(m, &peer_gid, err);
     if (r != 0)
@@ -464,7 +482,7 @@ block_signals(struct manager *m)
 int
 manager_run(struct service_context *ctx)
 {
-    struct manager m = {.ctx = ctx, .state = STATE_NONE, .pid = getpid()};
+    struct manager m = {.ctx = ctx, .state = STATE_NONE, .notify = NOTIFY_NONE, .pid = getpid()};
     struct error err = {0};
     int r;
 
@@ -479,6 +497,7 @@ manager_run(struct service_context *ctx)
     }
     state_leave(&m.state);
     settings_unref(m.settings);
+    notify_close(&m.notify);
     if (r == 0)
         log_info("ended");
     return r == 0 ? 0 : 1;

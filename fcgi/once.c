@@ -72,8 +72,7 @@ keep_outcome(const struct route *route, const struct request *req, const struct 
                            begun || route->replay ? NULL : body, &err);
     }
     if (err.code != ERR_NONE)
-        log_warn("request=%s: its outcome is not kept for its key: %s (%s)", req->request_id,
-                 err.msg, err.detail);
+        log_warn("the outcome is not kept for its key: %s (%s)", err.msg, err.detail);
 }
 
 int

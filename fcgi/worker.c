@@ -55,8 +55,7 @@ log_failure(const struct incoming *in, const struct error *e)
     bool ours = status >= 500 && (e->code != ERR_OVERLOADED || worth_saying());
 
     log_write(ours ? LOG_LEVEL_ERROR : LOG_LEVEL_DEBUG,
-              "request=%s status=%d code=%s user=%s: %s%s%s (%s /api/sandbox%s)", in->request_id,
-              status, error_name(e->code), in->user ? in->user : "-", e->msg,
+              "status=%d code=%s: %s%s%s (%s /api/sandbox%s)", status, error_name(e->code), e->msg,
               e->detail[0] ? ": " : "", e->detail, in->method, in->path ? in->path : " elsewhere");
 }
 
@@ -118,6 +117,7 @@ serve_request(const struct worker_spec *w, struct backend *b, FCGX_Request *r,
     bool at_end = false;
 
     request_params(r->envp, &in, &a.error);
+    log_request(in.request_id, in.user);
     in.body_max = router_body_max(w->tables, &in);
     buf_init(&body, in.body_max + 1);
     response_stream_init(&stream, r->out, &in);
@@ -153,6 +153,7 @@ serve(void *context, void *thread, struct turn *turn)
     /* Parameters that broke off count as complete to libfcgi; only the stream knows. */
     if (FCGX_GetError(r.in) != 0 || !serve_request(w, thread, &r, turn))
         r.keepConnection = 0;
+    log_request(NULL, NULL);
     turn_ending(turn);
     FCGX_Finish_r(&r);
     return r.ipcFd >= 0;

@@ -5,6 +5,7 @@
 
 #include "backend/config/names.h"
 #include "backend/config/settings.h"
+#include "backend/log.h"
 
 const char *const mode_names[] = {"off", "selective", "all", NULL};
 const char *const scope_names[] = {"session", "agent", "shared", NULL};
@@ -119,6 +120,8 @@ static const struct field service_fields[] = {
     {.name = "docker_runtime", .type = FIELD_IDENT,
      .offset = offsetof(struct service, docker_runtime),
      .min = 1, .max = 64},
+    {.name = "log_format", .type = FIELD_ENUM, .offset = offsetof(struct service, log_format),
+     .values = log_format_names},
     {0},
 };
 
@@ -336,7 +339,7 @@ static const char sandbox_default_text[] =
     " \"service\": {\"user\": \"sandboxd\", \"allowed_peers\": [\"www-data\"], \"workers\": 2,"
     "             \"control_threads\": 8, \"execution_threads\": 64, \"drain_seconds\": 10,"
     "             \"uid_first\": 200000, \"uid_last\": 265535, \"max_output_bytes\": 1048576,"
-    "             \"docker_runtime\": \"runc\"},"
+    "             \"docker_runtime\": \"runc\", \"log_format\": \"text\"},"
     " \"containers\": {\"idle_stop_seconds\": 1800, \"idle_remove_seconds\": 604800,"
     "                \"snapshots_max\": 10},"
     " \"builds\": {\"timeout_seconds\": 900, \"memory_mb\": 2048, \"context_mb\": 16,"

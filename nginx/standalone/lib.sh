@@ -12,6 +12,8 @@ root=$(cd "$standalone/../.." && pwd)
 # The environment may name others, of another flavour for example.
 SANDBOXD=${SANDBOXD:-$root/build/release/sandboxd}
 GUEST=${GUEST:-$root/build/release/sandbox-guest}
+# A program that starts sandboxd, with less privileges for example.
+SANDBOXD_UNDER=${SANDBOXD_UNDER:-}
 
 say() {
     printf '==> %s\n' "$*"

@@ -87,7 +87,7 @@ sandboxd_start() {
     answer=$("$SANDBOXD" check "$STATE_DIR/yaml" --docker "$docker_host" 2>&1) ||
         die "the configuration is not valid: $answer" "correct the files in $STATE_DIR/yaml"
     say "Starting sandboxd"
-    start_session "$log" "$SANDBOXD" run --state "$STATE_DIR" --docker "$docker_host" --guest "$GUEST"
+    start_session "$log" ${SANDBOXD_UNDER:+"$SANDBOXD_UNDER"} "$SANDBOXD" run --state "$STATE_DIR" --docker "$docker_host" --guest "$GUEST"
 }
 
 # Start everything and wait until the API answers on port $1; $started is sandboxd's pid afterwards.

@@ -123,6 +123,8 @@ copy_yaml() {
     say "Copying the default configuration (yaml/)"
     rm -rf "$STATE_DIR/yaml.new"
     cp -R "$root/yaml" "$STATE_DIR/yaml.new"
+    chgrp sandboxd "$STATE_DIR/yaml.new/access.yaml" # who may do what is not for everybody to read
+    chmod 640 "$STATE_DIR/yaml.new/access.yaml"
     mv -T "$STATE_DIR/yaml.new" "$STATE_DIR/yaml"
 }
 

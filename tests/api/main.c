@@ -1,7 +1,7 @@
 /*
  * The API tests: a client of the real nginx, with the real sandboxd and Docker behind it. Run by
- * tests/with-server. Arguments name the groups to run; none runs all. Those that disturb the
- * service (processes, engine) come last.
+ * tests/with-server. Arguments name the groups to run, or after --but those not to; none runs all.
+ * Those that disturb the service (processes, engine) come last.
  */
 #include "backend/cleanup.h"
 #include "tests/api/run.h"
@@ -56,6 +56,7 @@ static const struct suite suites[] = {
     {.name = "gvisor", .run = suite_gvisor},
     {.name = "quotas", .run = suite_quotas},
     {.name = "run-as", .run = suite_run_as},
+    {.name = "service", .run = suite_service},
     {.name = "machine", .run = suite_machine},
     {.name = "gvisor-network", .run = suite_gvisor_network},
     {.name = "processes", .run = suite_processes},

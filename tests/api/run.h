@@ -12,7 +12,10 @@ struct suite {
                           named */
 };
 
-/* Run those of @suites that the arguments name; none names all. Returns main()'s exit status. */
+/*
+ * Run those of @suites that the arguments name (GROUP...), all but those (--but GROUP...), or all.
+ * Returns main()'s exit status; a name that is no group's is an error.
+ */
 int suites_run(const struct suite *suites, size_t count, int argc, char **argv);
 
 #endif

@@ -131,6 +131,18 @@ docker_is_available(void *arg)
     return available;
 }
 
+/* A failure is logged with whose request it was, and with nothing of what that was to run. */
+static void
+assert_logged(const char *request_id)
+{
+    assert_int_equal(host_shell("grep 'level=error .* request=%s user=alice msg=' "
+                                "\"$SANDBOX_STATE/log/sandboxd.log\" >/dev/null",
+                                request_id),
+                     0);
+    assert_int_not_equal(
+        host_shell("grep a-secret-word \"$SANDBOX_STATE/log/sandboxd.log\" >/dev/null"), 0);
+}
+
 static void
 assert_unavailable(const char *path, const char *body)
 {
@@ -138,6 +150,7 @@ assert_unavailable(const char *path, const char *body)
 
     assert_problem(&r, 503, "docker_unavailable");
     assert_true(strtol(r.retry_after, NULL, 10) > 0);
+    assert_logged(text_at(&r, "request_id"));
     reply_done(&r);
 }
 
@@ -150,7 +163,8 @@ an_engine_that_stops_is_said_so_and_taken_up_again(void **state)
     stop_engine();
     assert_false(docker_is_available(NULL));
     assert_unavailable("/containers", "{\"agent_id\": \"engine\", \"session_id\": \"2\"}");
-    assert_unavailable("/execute", "{\"agent_id\": \"engine\", \"command\": \"true\"}");
+    assert_unavailable("/execute",
+                       "{\"agent_id\": \"engine\", \"command\": \"echo a-secret-word\"}");
     assert_unavailable("/execute", /* its container ended with the engine */
                        "{\"agent_id\": \"engine\", \"session_id\": \"1\", \"command\": \"true\"}");
     start_engine();

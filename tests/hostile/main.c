@@ -1,7 +1,8 @@
 /*
  * Attacks: programs that fight the sandbox they are run in, through the real nginx, sandboxd and
  * Docker. Each test states what the attacker gets, and that the host, the neighbour and the API go
- * on. Run by tests/with-server. Arguments name the groups to run; none runs all.
+ * on. Run by tests/with-server. Arguments name the groups to run, or after --but those not to; none
+ * runs all.
  */
 #include "backend/cleanup.h"
 #include "tests/api/run.h"

@@ -320,7 +320,8 @@ world_find_commands(pid_t *ret_supervisor)
             continue;
         n++;
         snprintf(parent_text, sizeof(parent_text), "%d", parent);
-        if (process_of_world(parent_text, &parent_uid, &grandparent) && grandparent == world.pid)
+        if (process_of_world(parent_text, &parent_uid, &grandparent) && parent_uid != TEST_UID &&
+            grandparent == world.pid)
             *ret_supervisor = parent;
     }
     closedir(proc);
