@@ -209,7 +209,9 @@ access_resolve(struct settings *s, struct error *err)
             s->default_access.origin[key] = ACCESS_BY_DEFAULT;
     s->default_access.max_tier = ceiling(&s->default_access);
     free_rules(s->users.items, s->users.count);
-    s->users = (struct list){.items = TAKE(m.rules), .count = m.count};
+    s->users.items = m.rules;
+    s->users.count = m.count;
+    m.rules = NULL;
     m.count = 0;
     return 0;
 }

@@ -143,7 +143,7 @@ audit_case_run(struct audit_case *c, const char *id, int64_t ms, size_t size)
 {
     struct audit_entry e = audit_case_entry(id, ms);
 
-    assert_int_equal(store_audit_begin(c->store, &e, NULL), 0);
+    assert_int_equal(store_audit_begin(c->store, &e, NULL, NULL), 0);
     audit_case_finish(c, &e, size);
     audit_entry_done(&e);
 }

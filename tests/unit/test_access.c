@@ -47,12 +47,12 @@ setup(void **state)
     struct error err = {0};
     FILE *out;
 
+    *state = f;
     if (!f || !getcwd(cwd, sizeof(cwd)))
         return -1;
     snprintf(f->dir, sizeof(f->dir), "/tmp/test_access.XXXXXX");
     if (!mkdtemp(f->dir))
         return -1;
-    *state = f;
     for (size_t i = 0; i < ARRAY_LEN(shipped); i++) {
         snprintf(path, sizeof(path), "%s/%s", f->dir, shipped[i]);
         snprintf(target, sizeof(target), "%s/yaml/%s", cwd, shipped[i]);

@@ -243,7 +243,7 @@ bad_packets_are_refused(void **state)
 
 /* What a container's user finds. */
 static void
-assert_user(unsigned uid)
+assert_user(unsigned uid, unsigned gid)
 {
     const char *const argv[] = {
         "sh", "-c",
@@ -259,7 +259,7 @@ assert_user(unsigned uid)
     snprintf(expected, sizeof(expected),
              "uid=%u(sandbox) gid=%u(sandbox)\nsandbox\n700 %u %u /home/sandbox\n"
              "700 %u %u /workspace\nx\n1\n755 0\n755 0\n644 0\n",
-             uid, uid, uid, uid, uid, uid);
+             uid, gid, uid, gid, uid, gid);
     assert_string_equal(o.stdout_text, expected);
     assert_string_equal(o.stderr_text, "");
     outcome_done(&o);
@@ -270,13 +270,14 @@ an_adopted_container_is_its_users(void **state)
 {
     (void)state;
     assert_int_equal(guest_adopt(world.run, OTHER_UID, OTHER_UID, NULL), 0);
-    assert_user(OTHER_UID);
+    assert_user(OTHER_UID, OTHER_UID);
     assert_int_equal(guest_adopt(world.run, OTHER_UID, OTHER_UID, NULL), 0);
-    assert_user(OTHER_UID);
-    assert_int_equal(guest_adopt(world.run, OTHER_UID + 1, OTHER_UID + 1, NULL), 0);
-    assert_user(OTHER_UID + 1);
-    assert_int_equal(guest_adopt(world.run, 0, 0, NULL), -EIO);
-    assert_user(OTHER_UID + 1);
+    assert_user(OTHER_UID, OTHER_UID);
+    assert_int_equal(guest_adopt(world.run, OTHER_UID + 1, OTHER_UID + 2, NULL), 0);
+    assert_user(OTHER_UID + 1, OTHER_UID + 2);
+    assert_int_equal(guest_adopt(world.run, 0, OTHER_UID, NULL), -EIO);
+    assert_int_equal(guest_adopt(world.run, OTHER_UID, 0, NULL), -EIO);
+    assert_user(OTHER_UID + 1, OTHER_UID + 2);
 }
 
 /* Mount something over the workspace, in the world's namespace. */

@@ -34,6 +34,7 @@ setup(void **state)
     struct fixture *f = calloc(1, sizeof(*f));
     char shared_path[96];
 
+    *state = f;
     if (!f)
         return -1;
     snprintf(f->dir, sizeof(f->dir), "/tmp/test-store-quota.XXXXXX");
@@ -41,7 +42,6 @@ setup(void **state)
         return -1;
     snprintf(f->path, sizeof(f->path), "%s/sandbox.db", f->dir);
     snprintf(shared_path, sizeof(shared_path), "%s/shared", f->dir);
-    *state = f;
     if (shared_create(shared_path, &f->shared, NULL) < 0)
         return -1;
     return store_open(f->path, f->shared, &f->store, NULL);
