@@ -16,6 +16,7 @@ const struct route *const route_tables[] = {
     follow_routes,
     audit_admin_routes,
     template_routes,
+    metrics_routes,
     openapi_routes,
     NULL,
 };

@@ -206,6 +206,9 @@ int store_snapshot_delete(struct store *s, const char *id, struct error *err);
 int store_counts(struct store *s, const char *owner, int64_t since_ms, struct counts *ret,
                  struct error *err);
 
+/* Count for the metrics. */
+int store_gauges(struct store *s, struct gauges *ret, struct error *err);
+
 /*
  * Write the intent: an entry that is `running`. Synced only for one in the background. Errors:
  * ERR_CONTAINER_NOT_RUNNING if its container's row says so: who stops an idle one, or removes one,

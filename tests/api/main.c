@@ -54,6 +54,7 @@ static const struct suite suites[] = {
     {.name = "runtimes", .run = suite_runtimes},
     {.name = "gvisor", .run = suite_gvisor},
     {.name = "service", .run = suite_service},
+    {.name = "metrics", .run = suite_metrics},
     {.name = "machine", .run = suite_machine},
     {.name = "gvisor-network", .run = suite_gvisor_network},
     {.name = "processes", .run = suite_processes},
