@@ -26,6 +26,8 @@ enum { WORKERS = 2, PARALLEL = 24, SILENT = 80, PATIENCE_SECONDS = 60 };
     "sandboxd_egress_decisions_total{decision=\"" decision "\",rule=\"" rule "\"}"
 #define TAKEN(route) "sandboxd_request_duration_seconds_count{route=\"" route "\"}"
 
+#define AGENT "some-agent"
+
 #define SOCKET_CURL                                                                                \
     "curl --silent --show-error --max-time 60 --unix-socket \"$SANDBOX_STATE/run/metrics.sock\" "
 
@@ -76,7 +78,7 @@ requests_are_counted_by_route_and_status(void **state)
 static struct reply
 run_as(const char *tier, const char *command, int timeout_seconds, bool background)
 {
-    return execute(ALICE, "{s:s, s:s, s:s, s:s, s:i, s:b}", "agent_id", "metrics", "tier", tier,
+    return execute(ALICE, "{s:s, s:s, s:s, s:s, s:i, s:b}", "agent_id", AGENT, "tier", tier,
                    "session_id", "s", "command", command, "timeout_seconds", timeout_seconds,
                    "background", background);
 }
@@ -101,7 +103,7 @@ executions_are_counted_by_tier_and_result(void **state)
     } runs[] = {
         {"Sandbox", "true", 10, 200},      {"Sandbox", "exit 3", 10, 200},
         {"Sandbox", "sleep 60", 1, 200},   {"Standard", "true", 10, 200},
-        {"Unrestricted", "true", 10, 409}, {"No-Such-Tier", "true", 10, 422},
+        {"Unrestricted", "true", 10, 403}, {"No-Such-Tier", "true", 10, 422},
     };
     json_auto_t *before = scraped(), *now = NULL;
     char id[STEP_ID_SIZE];
@@ -176,7 +178,7 @@ counts_outlive_killed_workers(void **state)
 {
     struct pids workers = host_role("worker");
     json_auto_t *before = scraped(), *running = NULL, *now = NULL;
-    struct flight *flight = flight_post(ALICE, "/execute", "{s:s, s:s, s:s}", "agent_id", "metrics",
+    struct flight *flight = flight_post(ALICE, "/execute", "{s:s, s:s, s:s}", "agent_id", AGENT,
                                         "tier", "Sandbox", "command", "sleep 600");
     struct reply r;
 
@@ -214,10 +216,10 @@ egress_decisions_are_counted_by_kind(void **state)
     json_auto_t *before = scraped(), *now = NULL;
 
     (void)state;
-    net_prints("metrics", NET_FETCH, NET_HELLO);
-    net_prints("metrics", NET_WGET "http://bad.allowed.example/hello 2>/dev/null; echo $?", "1\n");
-    net_prints("metrics", NET_WGET "http://other.example/hello 2>/dev/null; echo $?", "1\n");
-    net_prints("metrics", NET_WGET "http://private.example/hello 2>/dev/null; echo $?", "1\n");
+    net_prints(AGENT, NET_FETCH, NET_HELLO);
+    net_prints(AGENT, NET_WGET "http://bad.allowed.example/hello 2>/dev/null; echo $?", "1\n");
+    net_prints(AGENT, NET_WGET "http://other.example/hello 2>/dev/null; echo $?", "1\n");
+    net_prints(AGENT, NET_WGET "http://private.example/hello 2>/dev/null; echo $?", "1\n");
     now = scraped();
     assert_scraped_rise(before, now, DECIDED("allowed", "allowed_domains"), 1);
     assert_scraped_rise(before, now, DECIDED("refused", "blocked_domains"), 1);
@@ -230,7 +232,7 @@ egress_decisions_are_counted_by_kind(void **state)
 static void
 nobody_is_named(void **state)
 {
-    static const char *const secrets[] = {ALICE,      BOB,          ADMIN,   "metrics\"",
+    static const char *const secrets[] = {ALICE,      BOB,          ADMIN,   AGENT,
                                           "example",  "container_", "exec_", "No-Such-Tier",
                                           "/nothing", "sleep"};
     struct reply r = call(ADMIN, "GET", "/metrics", NULL, NULL);
@@ -305,7 +307,7 @@ static void
 the_socket_is_for_root_and_the_service(void **state)
 {
     _cleanup_(freep) char *mode =
-        output_of("stat -c '%%a %%U %%G' \"$SANDBOX_STATE/run/metrics.sock\"");
+        output_of("stat -c '%a %U %G' \"$SANDBOX_STATE/run/metrics.sock\"");
 
     (void)state;
     assert_string_equal(mode, "660 root sandboxd\n");
