@@ -9,6 +9,7 @@
 #include "backend/guest/control.h"
 #include "backend/guest/spool.h"
 #include "backend/log.h"
+#include "backend/metrics.h"
 #include "backend/outcome.h"
 #include "backend/store/store.h"
 #include "backend/utf8.h"
@@ -104,6 +105,8 @@ record(struct backend *b, const struct audit_entry *running, const struct seen *
     r = backend_store(b, &store, err);
     if (r == 0)
         r = store_audit_finish(store, &e, &output, true, err);
+    if (r == 0)
+        metrics_execution(e.tier, e.status);
     audit_output_done(&output);
     if (r == -EEXIST)
         error_clear(err); /* somebody else was as quick */

@@ -10,6 +10,7 @@
 #include "backend/capture.h"
 #include "backend/guest/control.h"
 #include "backend/guest/guest.h"
+#include "backend/metrics.h"
 #include "backend/outcome.h"
 #include "backend/quota.h"
 #include "backend/store/store.h"
@@ -121,6 +122,8 @@ record(struct store *store, struct execution *x, bool background, int r, struct 
 
     x->entry.finished_at_ms = time_now_ms();
     stored = store_audit_finish(store, &x->entry, &x->output, r == 0, &failed);
+    if (stored == 0)
+        metrics_execution(x->entry.tier, x->entry.status);
     if (stored == -EEXIST && background && r == 0) {
         error_clear(&failed);
         audit_entry_done(&x->entry);
@@ -199,6 +202,17 @@ run(struct backend *b, const struct container *c, const struct command *command,
     return r;
 }
 
+/* The tier as the YAML spells it: a request may name whatever it likes. */
+static const char *
+counted_tier(const struct settings *s, const char *name)
+{
+    const struct tier *tier = name[0] ? settings_tier(s, name) : NULL;
+
+    if (tier)
+        return tier->name;
+    return name[0] ? "other" : "";
+}
+
 /* Leave an audit entry about what was not run in @c. */
 static void
 note_not_run(struct backend *b, const struct container *c, const struct command *command)
@@ -212,7 +226,8 @@ note_not_run(struct backend *b, const struct container *c, const struct command 
     if (entry_init(&e, b, c, command, &ignored) == 0) {
         e.status = AUDIT_REFUSED;
         e.finished_at_ms = e.started_at_ms;
-        store_audit_insert(store, &e, &ignored);
+        if (store_audit_insert(store, &e, &ignored) == 0)
+            metrics_execution(counted_tier(b->settings, e.tier), AUDIT_REFUSED);
     }
     audit_entry_done(&e);
 }

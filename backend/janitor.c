@@ -14,6 +14,7 @@
 #include "backend/idempotency.h"
 #include "backend/idle.h"
 #include "backend/log.h"
+#include "backend/metrics.h"
 #include "backend/retention.h"
 #include "backend/snapshot.h"
 #include "backend/store/store.h"
@@ -64,6 +65,8 @@ interrupt_orphans(struct pass *p, struct error *err)
             e->finished_at_ms = time_now_ms();
             e->duration_ms = e->finished_at_ms - e->started_at_ms;
             r = store_audit_finish(p->store, e, NULL, false, err);
+            if (r == 0)
+                metrics_execution(e->tier, e->status);
             log_info("execution %s is interrupted: its worker has died", e->id);
         }
         store_audit_list_free(list, count);

@@ -13,6 +13,9 @@
 #include <sodium.h>
 
 #include "backend/cleanup.h"
+#include "backend/id.h"
+
+_Static_assert((int)METRICS_WORKERS_MAX == (int)SHARED_WORKERS_MAX, "a slot of each worker");
 
 /* Map the file. NULL (with @err set) if that fails. */
 static struct shared *
@@ -76,6 +79,7 @@ shared_create(const char *path, struct shared **ret, struct error *err)
     clock_gettime(CLOCK_BOOTTIME, &now);
     s->settings_generation = 1; /* processes start at 0, and so read the overrides */
     s->started_at_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    s->started_on_ms = time_now_ms();
     if (rename(new_path, path) < 0)
         return error_errno(err, errno, "rename of the shared file");
     *ret = s;

@@ -1,7 +1,7 @@
 /*
  * What the processes of one service share: the locks that put work in order across them, the number
- * of the settings in force, and which workers live. It is a file mapped by the manager before it
- * forks, so that a command-line tool can map it too while the service runs.
+ * of the settings in force, which workers live, and what they all count. It is a file mapped by the
+ * manager before it forks, so that a command-line tool can map it too while the service runs.
  *
  * The locks are robust process-shared mutexes: the death of a holder frees them. Order of taking:
  * scope, then container, then writer; never two of one kind.
@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "backend/error.h"
+#include "backend/metrics.h"
 
 enum { SHARED_LOCK_BUCKETS = 512, SHARED_WORKERS_MAX = 64, SHARED_USED_TOKENS = 256 };
 
@@ -30,6 +31,7 @@ enum shared_gate { SHARED_GATE_UNKNOWN, SHARED_GATE_OPEN, SHARED_GATE_CLOSED };
 struct shared {
     atomic_uint settings_generation; /* raised by every PUT config and every reload */
     int64_t started_at_ms;           /* CLOCK_BOOTTIME when the manager started */
+    int64_t started_on_ms;           /* the same since the epoch */
     atomic_uint_least64_t workers[SHARED_WORKERS_MAX]; /* ids of live workers by slot; 0: none */
     atomic_uint wal_pages;                             /* in SQLite's WAL, as of the last commit */
     atomic_int janitor_pid;                            /* to nudge it with SIGUSR2; 0: none */
@@ -37,6 +39,7 @@ struct shared {
     atomic_int full_gate; /* enum shared_gate: told to the broker, which is root and so does not
                              read the database, where the overrides are */
     atomic_uint_least64_t used_tokens[SHARED_USED_TOKENS]; /* whose use is to be written; 0: free */
+    struct metrics metrics;
     pthread_mutex_t writer;
     pthread_mutex_t scopes[SHARED_LOCK_BUCKETS];
     pthread_mutex_t containers[SHARED_LOCK_BUCKETS];

@@ -15,6 +15,7 @@
 #include "backend/cleanup.h"
 #include "backend/id.h"
 #include "backend/log.h"
+#include "backend/metrics.h"
 #include "fcgi/pool.h"
 
 enum {
@@ -124,11 +125,26 @@ connection_close(struct dispatcher *d, int fd)
     atomic_fetch_sub(&d->connections, 1);
 }
 
+_Static_assert((int)LANE_CONTROL == (int)METRICS_LANE_CONTROL &&
+                   (int)LANE_EXECUTION == (int)METRICS_LANE_EXECUTION &&
+                   (int)LANE_AUTHENTICATION == (int)METRICS_LANE_AUTHENTICATION &&
+                   (int)LANE_COUNT == (int)METRICS_LANES,
+               "lanes are counted by their own numbers");
+
+/* Whose thread serves it: that an execution cannot be is for a control thread to say. */
+static enum metrics_lane
+serving_lane(enum lane lane, bool overloaded)
+{
+    return overloaded ? METRICS_LANE_CONTROL : (enum metrics_lane)lane;
+}
+
 void
 turn_ending(struct turn *turn)
 {
-    if (!turn->ending)
+    if (!turn->ending) {
+        metrics_lane(serving_lane(turn->lane, turn->overloaded), 0, -1);
         pool_finishing(turn->pool);
+    }
     turn->ending = true;
 }
 
@@ -158,6 +174,7 @@ serve_connection(void *context, void *thread, uint64_t token)
         .pool = d->pools[overloaded ? LANE_CONTROL : token_lane(token)],
     };
 
+    metrics_lane(serving_lane(turn.lane, overloaded), -1, 1);
     if (d->spec.serve(d->spec.context, thread, &turn))
         connection_keep(d, token);
     else
@@ -175,6 +192,20 @@ thread_begin(void *context)
     return d->spec.thread_begin(d->spec.context);
 }
 
+/* Have a pool serve the connection. Returns as pool_submit(). */
+static int
+submit(struct dispatcher *d, uint64_t token)
+{
+    enum metrics_lane lane = serving_lane(token_lane(token), token_overloaded(token));
+    int r;
+
+    metrics_lane(lane, 1, 0); /* before, as a thread may have begun when the pool returns */
+    r = pool_submit(d->pools[lane], token);
+    if (r < 0)
+        metrics_lane(lane, -1, 0);
+    return r;
+}
+
 /* Hand a connection that has bytes to its lane; where that is full, have a control thread say so.
  */
 static void
@@ -183,9 +214,8 @@ dispatch(struct dispatcher *d, uint64_t token)
     uint64_t overloaded = token | (uint64_t)1 << TOKEN_OVERLOADED_SHIFT;
 
     atomic_fetch_add(&d->busy, 1);
-    if (pool_submit(d->pools[token_lane(token)], token) == 0)
-        return;
-    if (token_lane(token) == LANE_EXECUTION && pool_submit(d->pools[LANE_CONTROL], overloaded) == 0)
+    if (submit(d, token) == 0 ||
+        (token_lane(token) == LANE_EXECUTION && submit(d, overloaded) == 0))
         return;
     atomic_fetch_sub(&d->busy, 1);
     complain(d, "too many requests wait", QUEUE_MAX);

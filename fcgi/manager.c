@@ -20,13 +20,15 @@
 #include "backend/id.h"
 #include "backend/janitor.h"
 #include "backend/log.h"
+#include "backend/metrics.h"
+#include "fcgi/metrics_server.h"
 #include "fcgi/notify.h"
 #include "fcgi/role.h"
 #include "fcgi/state.h"
 #include "fcgi/worker.h"
 
 enum {
-    CHILDREN_MAX = SHARED_WORKERS_MAX + 4,
+    CHILDREN_MAX = SHARED_WORKERS_MAX + 5,
     BACKOFF_FIRST_MS = 1000,
     BACKOFF_MAX_MS = 30000,
     SHORT_LIFE_MS = 10000, /* who dies sooner comes back more slowly */
@@ -34,9 +36,10 @@ enum {
     BROKER_END_MS = 15000
 };
 
-enum kind { KIND_BROKER, KIND_WORKER, KIND_JANITOR, KIND_BUILDER, KIND_EGRESS };
+enum kind { KIND_BROKER, KIND_WORKER, KIND_JANITOR, KIND_BUILDER, KIND_EGRESS, KIND_METRICS };
 
-static const char *const kind_names[] = {"broker", "worker", "janitor", "builder", "egress"};
+static const char *const kind_names[] = {"broker",  "worker", "janitor",
+                                         "builder", "egress", "metrics"};
 
 /* One process that shall run. */
 struct child {
@@ -77,6 +80,8 @@ run_role(struct manager *m, const struct child *c)
         close(s->exec_fd);
         close(s->auth_fd);
     }
+    if (c->kind != KIND_METRICS)
+        closep(&s->metrics_fd);
     if (role_enter(kind_names[c->kind], m->ctx, c->kind == KIND_BROKER, m->pid, &err) < 0) {
         log_error("cannot start: %s", err.detail);
         return 1;
@@ -85,6 +90,7 @@ run_role(struct manager *m, const struct child *c)
     case KIND_BROKER:
         return broker_main(m->ctx, s->broker_fd);
     case KIND_WORKER:
+        metrics_worker_begin((size_t)c->slot);
         return worker_main(m->ctx, listeners);
     case KIND_JANITOR:
         return janitor_main(m->ctx);
@@ -92,6 +98,8 @@ run_role(struct manager *m, const struct child *c)
         return builder_main(m->ctx);
     case KIND_EGRESS:
         return egress_main(m->ctx);
+    case KIND_METRICS:
+        return metrics_server_main(m->ctx, s->metrics_fd);
     }
     return 1;
 }
@@ -183,6 +191,7 @@ forget_worker(struct shared *shared, int slot)
     pid_t janitor = atomic_load(&shared->janitor_pid);
 
     atomic_store(&shared->workers[slot], 0);
+    metrics_worker_gone((size_t)slot);
     if (janitor > 0)
         kill(janitor, SIGUSR2);
 }
@@ -267,7 +276,7 @@ reload(struct manager *m)
         log_error("the settings stay as they were: %s", err.msg);
     else
         log_info("settings reloaded");
-    for (int kind = KIND_BROKER; kind <= KIND_EGRESS; kind++)
+    for (int kind = KIND_BROKER; kind <= KIND_METRICS; kind++)
         signal_kind(m, (enum kind)kind, SIGHUP);
     notify_tell(&m->notify, "READY=1");
 }
@@ -314,6 +323,7 @@ supervise(struct manager *m)
     notify_tell(&m->notify, "STOPPING=1\nSTATUS=finishing requests");
     log_info("ending: workers finish their requests");
     end_kind(m, KIND_WORKER, m->settings->service.drain_seconds * 1000 + END_GRACE_MS);
+    end_kind(m, KIND_METRICS, END_GRACE_MS);
     end_kind(m, KIND_EGRESS, END_GRACE_MS);
     end_kind(m, KIND_JANITOR, END_GRACE_MS);
     end_kind(m, KIND_BUILDER, END_GRACE_MS);
@@ -332,6 +342,8 @@ plan_children(struct manager *m)
     m->children[m->child_count++] = (struct child){.kind = KIND_JANITOR};
     m->children[m->child_count++] = (struct child){.kind = KIND_BUILDER};
     m->children[m->child_count++] = (struct child){.kind = KIND_EGRESS};
+    if (m->state.metrics_fd >= 0)
+        m->children[m->child_count++] = (struct child){.kind = KIND_METRICS};
 }
 
 static const struct passwd *
@@ -431,10 +443,14 @@ static int
 share_memory(struct manager *m, struct error *err)
 {
     char path[PATH_MAX];
+    int r;
 
     if (snprintf(path, sizeof(path), "%s/run/shared", m->ctx->state_dir) >= (int)sizeof(path))
         return error_errno(err, ENAMETOOLONG, m->ctx->state_dir);
-    return shared_create(path, &m->ctx->shared, err);
+    r = shared_create(path, &m->ctx->shared, err);
+    if (r == 0)
+        metrics_use(&m->ctx->shared->metrics);
+    return r;
 }
 
 /* Everything up to the first fork. */
@@ -464,7 +480,9 @@ prepare(struct manager *m, struct error *err)
         r = engine_posture(m->ctx->posture, err);
     if (r == 0)
         r = share_memory(m, err);
-    return r == 0 ? state_listen(&m->state, m->ctx, peer_gid, err) : r;
+    return r == 0
+               ? state_listen(&m->state, m->ctx, peer_gid, m->settings->service.metrics_socket, err)
+               : r;
 }
 
 static void

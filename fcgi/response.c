@@ -110,7 +110,9 @@ media_type(const struct answer *a)
 {
     if (a->error.code != ERR_NONE)
         return "application/problem+json";
-    return a->response.text ? "text/plain; charset=utf-8" : "application/json; charset=utf-8";
+    if (!a->response.text)
+        return "application/json; charset=utf-8";
+    return a->response.text_type ? a->response.text_type : "text/plain; charset=utf-8";
 }
 
 int

@@ -314,18 +314,15 @@ serve(const struct route *const *tables, struct backend *b, const struct incomin
     return run_route(route, &req, in, a);
 }
 
-size_t
-router_body_max(const struct route *const *tables, const struct incoming *in)
+const struct route *
+router_find(const struct route *const *tables, const struct incoming *in)
 {
-    const struct route *route = NULL;
     struct match m = {0};
     char allowed[64];
 
     if (in->path)
         find_pattern(tables, in->path, &m);
-    if (m.pattern)
-        route = find_method(tables, m.pattern, in->method, allowed);
-    return route && route->body_max ? route->body_max : BODY_MAX_BYTES;
+    return m.pattern ? find_method(tables, m.pattern, in->method, allowed) : NULL;
 }
 
 void

@@ -32,8 +32,8 @@ struct answer {
 void router_serve(const struct route *const *tables, struct backend *b, const struct incoming *in,
                   struct stream *stream, int peer_fd, struct answer *a);
 
-/* Bytes that the body of @in may have, which is known before it is read. */
-size_t router_body_max(const struct route *const *tables, const struct incoming *in);
+/* The route of @in, which is known before its body is read; NULL: there is none. */
+const struct route *router_find(const struct route *const *tables, const struct incoming *in);
 
 /* Give back what an answer holds. */
 void answer_done(struct answer *a);

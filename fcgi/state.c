@@ -18,7 +18,8 @@
 
 enum { BACKLOG = 511 };
 
-static const char *const socket_names[] = {"control.sock", "exec.sock", "auth.sock", "broker.sock"};
+static const char *const socket_names[] = {"control.sock", "exec.sock", "auth.sock", "broker.sock",
+                                           "metrics.sock"};
 
 /* A failure about a file in the state directory: the sentence names it, since an admin reads it. */
 static int
@@ -220,7 +221,8 @@ listen_on(const struct state *s, const struct service_context *ctx, const char *
 }
 
 int
-state_listen(struct state *s, const struct service_context *ctx, gid_t peer_gid, struct error *err)
+state_listen(struct state *s, const struct service_context *ctx, gid_t peer_gid, bool metrics,
+             struct error *err)
 {
     int r;
 
@@ -229,14 +231,18 @@ state_listen(struct state *s, const struct service_context *ctx, gid_t peer_gid,
         r = listen_on(s, ctx, socket_names[1], peer_gid, &s->exec_fd, err);
     if (r == 0)
         r = listen_on(s, ctx, socket_names[2], peer_gid, &s->auth_fd, err);
-    return r == 0 ? listen_on(s, ctx, socket_names[3], ctx->gid, &s->broker_fd, err) : r;
+    if (r == 0)
+        r = listen_on(s, ctx, socket_names[3], ctx->gid, &s->broker_fd, err);
+    if (r == 0 && metrics)
+        r = listen_on(s, ctx, socket_names[4], ctx->gid, &s->metrics_fd, err);
+    return r;
 }
 
 void
 state_leave(struct state *s)
 {
     char path[PATH_MAX];
-    int fds[] = {s->control_fd, s->exec_fd, s->auth_fd, s->broker_fd};
+    int fds[] = {s->control_fd, s->exec_fd, s->auth_fd, s->broker_fd, s->metrics_fd};
 
     for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
         if (fds[i] >= 0 && snprintf(path, sizeof(path), "%s/run/%s", s->dir, socket_names[i]) > 0)

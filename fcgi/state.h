@@ -6,8 +6,8 @@
  *     token-key           likewise: what tokens are hashed with
  *     yaml/               the admin's; not made here
  *     run/                sandboxd.pid, lock, shared, tool.lock, and the sockets control, exec,
- * auth (nginx's group) and broker (the service's group) guests/ slots/ workspaces/   root's; the
- * broker makes what is below log/
+ * auth (nginx's group) and broker, metrics (the service's group) guests/ slots/ workspaces/ root's;
+ * the broker makes what is below log/
  */
 #ifndef FCGI_STATE_H
 #define FCGI_STATE_H
@@ -24,11 +24,12 @@ struct state {
     int exec_fd;
     int auth_fd;
     int broker_fd;
+    int metrics_fd; /* -1: service.metrics_socket is false */
 };
 
 #define STATE_NONE                                                                                 \
     {                                                                                              \
-        NULL, -1, -1, -1, -1, -1, -1                                                               \
+        NULL, -1, -1, -1, -1, -1, -1, -1                                                           \
     }
 
 /*
@@ -40,9 +41,9 @@ struct state {
 int state_take(struct state *s, const struct service_context *ctx, int wait_seconds,
                struct error *err);
 
-/* Open the listening sockets; those of nginx belong to the group @peer_gid. Errors: ERR_INTERNAL.
- */
-int state_listen(struct state *s, const struct service_context *ctx, gid_t peer_gid,
+/* Open the listening sockets; those of nginx belong to the group @peer_gid. That of the metrics is
+ * opened if @metrics says so. Errors: ERR_INTERNAL. */
+int state_listen(struct state *s, const struct service_context *ctx, gid_t peer_gid, bool metrics,
                  struct error *err);
 
 /* Remove sockets and pid file, if the directory was taken, and close everything. */

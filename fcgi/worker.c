@@ -15,11 +15,13 @@
 #include "backend/id.h"
 #include "backend/log.h"
 #include "fcgi/authenticate.h"
+#include "backend/metrics.h"
 #include "fcgi/problem.h"
 #include "fcgi/request.h"
 #include "fcgi/response.h"
 #include "fcgi/router.h"
 #include "fcgi/shares.h"
+#include "handlers/metrics.h"
 
 enum { PEERS_MAX = 16, RETRY_SECONDS = 1, COMPLAINT_MS = 1000, MALLOC_ARENAS = 4 };
 
@@ -69,8 +71,8 @@ takes_share(const struct worker_spec *w, const struct incoming *in, const struct
 
 /* Have the router answer, in a thread that may have failed to make its backend. */
 static void
-route(const struct worker_spec *w, struct backend *b, const struct incoming *in,
-      struct stream *stream, int peer_fd, struct answer *a)
+ask_router(const struct worker_spec *w, struct backend *b, const struct incoming *in,
+           struct stream *stream, int peer_fd, struct answer *a)
 {
     if (!b) {
         error_set_detail(&a->error, ERR_OVERLOADED, "out of memory", "try again in a moment");
@@ -97,10 +99,21 @@ answer(const struct worker_spec *w, struct backend *b, const struct incoming *in
                   "as many of your executions run as may at one time; try again in a moment");
         a->error.retry_after_seconds = RETRY_SECONDS;
     } else {
-        route(w, b, in, stream, turn->fd, a);
+        ask_router(w, b, in, stream, turn->fd, a);
         if (counts)
             shares_give(w->shares, in->user);
     }
+}
+
+/* Count an answer, before its last bytes are sent: who has read it finds it counted. */
+static void
+count(const struct worker_spec *w, const struct route *route, const struct answer *a, bool begun,
+      int64_t began_ns)
+{
+    int status = a->error.code != ERR_NONE ? problem_status(a->error.code) : a->response.status;
+
+    metrics_request(metrics_route_number(w->tables, route), begun ? 200 : status,
+                    metrics_now_ns() - began_ns);
 }
 
 /*
@@ -111,6 +124,8 @@ static bool
 serve_request(const struct worker_spec *w, struct backend *b, FCGX_Request *r,
               const struct turn *turn)
 {
+    const int64_t began_ns = metrics_now_ns();
+    const struct route *route;
     struct incoming in;
     struct answer a = {0};
     struct response_stream stream;
@@ -119,7 +134,8 @@ serve_request(const struct worker_spec *w, struct backend *b, FCGX_Request *r,
 
     request_params(r->envp, &in, &a.error);
     log_request(in.request_id, in.user);
-    in.body_max = router_body_max(w->tables, &in);
+    route = router_find(w->tables, &in);
+    in.body_max = route && route->body_max ? route->body_max : BODY_MAX_BYTES;
     buf_init(&body, in.body_max + 1);
     response_stream_init(&stream, r->out, &in);
     if (request_body(r->in, &in, &body, &at_end, &a.error) == -EPIPE)
@@ -132,6 +148,7 @@ serve_request(const struct worker_spec *w, struct backend *b, FCGX_Request *r,
         log_failure(&in, &a.error);
     if (stream.stream.begun ? FCGX_GetError(r->out) != 0 : response_send(r->out, &in, &a) < 0)
         at_end = false;
+    count(w, route, &a, stream.stream.begun, began_ns);
     answer_done(&a);
     return at_end;
 }

@@ -64,9 +64,10 @@ struct request {
 /* Lifetime: request. Initialise with {0}. */
 struct response {
     int status;
-    json_t *json;  /* owned; NULL for 204 */
-    char *text;    /* owned: text/plain instead of JSON */
-    char etag[40]; /* with its quotes; "" for none */
+    json_t *json;          /* owned; NULL for 204 */
+    char *text;            /* owned: text/plain instead of JSON */
+    const char *text_type; /* what it is, where it is not "text/plain; charset=utf-8"; or NULL */
+    char etag[40];         /* with its quotes; "" for none */
 };
 
 typedef int (*handler_fn)(const struct request *req, struct response *res, struct error *err);

@@ -17,6 +17,7 @@ const struct route *const route_tables[] = {
     audit_admin_routes,
     template_routes,
     token_routes,
+    metrics_routes,
     openapi_routes,
     NULL,
 };

@@ -20,6 +20,7 @@ extern const struct route template_routes[];
 extern const struct route follow_routes[];
 extern const struct route audit_admin_routes[];
 extern const struct route token_routes[];
+extern const struct route metrics_routes[];
 extern const struct route openapi_routes[];
 
 #endif

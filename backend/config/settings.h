@@ -88,6 +88,7 @@ struct service {
     int64_t max_output_bytes;     /* kept of a stream, head and tail; the most a request may ask */
     const char *docker_runtime;   /* of containers whose tier names none */
     int log_format;               /* enum log_format */
+    bool metrics_socket;          /* whether run/metrics.sock answers */
 };
 
 /* How long containers stay, and what they may keep. */

@@ -125,6 +125,8 @@ static const struct field service_fields[] = {
      .min = 1, .max = 64},
     {.name = "log_format", .type = FIELD_ENUM, .offset = offsetof(struct service, log_format),
      .values = log_format_names},
+    {.name = "metrics_socket", .type = FIELD_BOOL,
+     .offset = offsetof(struct service, metrics_socket)},
     {0},
 };
 
@@ -343,7 +345,8 @@ static const char sandbox_default_text[] =
     "             \"control_threads\": 8, \"execution_threads\": 64,"
     "             \"authentication_threads\": 4, \"drain_seconds\": 10,"
     "             \"uid_first\": 200000, \"uid_last\": 265535, \"max_output_bytes\": 1048576,"
-    "             \"docker_runtime\": \"runc\", \"log_format\": \"text\"},"
+    "             \"docker_runtime\": \"runc\", \"log_format\": \"text\", \"metrics_socket\": "
+    "true},"
     " \"containers\": {\"idle_stop_seconds\": 1800, \"idle_remove_seconds\": 604800,"
     "                \"snapshots_max\": 10},"
     " \"builds\": {\"timeout_seconds\": 900, \"memory_mb\": 2048, \"context_mb\": 16,"

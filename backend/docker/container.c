@@ -46,7 +46,11 @@ container_call(struct docker *d, const char *id, const char *tail, struct docker
 int
 docker_container_start(struct docker *d, const char *id, struct error *err)
 {
-    struct docker_request req = {.method = "POST", .timeout_ms = START_TIMEOUT_MS};
+    struct docker_request req = {
+        .call = METRICS_CALL_START,
+        .method = "POST",
+        .timeout_ms = START_TIMEOUT_MS,
+    };
 
     return container_call(d, id, "/start", &req, NULL, err);
 }
@@ -54,7 +58,7 @@ docker_container_start(struct docker *d, const char *id, struct error *err)
 int
 docker_container_stop(struct docker *d, const char *id, int grace_seconds, struct error *err)
 {
-    struct docker_request req = {.method = "POST"};
+    struct docker_request req = {.call = METRICS_CALL_STOP, .method = "POST"};
     char tail[32];
 
     /* Less than zero would mean to wait for ever. */
@@ -70,7 +74,12 @@ int
 docker_container_kill(struct docker *d, const char *id, struct error *err)
 {
     /* 409: not running. */
-    struct docker_request req = {.method = "POST", .timeout_ms = KILL_TIMEOUT_MS, .fine = {409}};
+    struct docker_request req = {
+        .call = METRICS_CALL_KILL,
+        .method = "POST",
+        .timeout_ms = KILL_TIMEOUT_MS,
+        .fine = {409},
+    };
 
     return container_call(d, id, "/kill?signal=SIGKILL", &req, NULL, err);
 }
@@ -80,6 +89,7 @@ docker_container_remove(struct docker *d, const char *id, struct error *err)
 {
     /* 404: there is none. 409: it is being removed already. */
     struct docker_request req = {
+        .call = METRICS_CALL_REMOVE,
         .method = "DELETE",
         .timeout_ms = REMOVE_TIMEOUT_MS,
         .fine = {404, 409},
@@ -128,6 +138,7 @@ docker_container_inspect(struct docker *d, const char *id, bool size, struct doc
                          struct error *err)
 {
     struct docker_request req = {
+        .call = METRICS_CALL_INSPECT,
         .method = "GET",
         .timeout_ms = size ? INSPECT_SIZE_TIMEOUT_MS : INSPECT_TIMEOUT_MS,
     };
@@ -222,7 +233,11 @@ int
 docker_container_places(struct docker *d, const char *id, struct docker_places *ret,
                         struct error *err)
 {
-    struct docker_request req = {.method = "GET", .timeout_ms = INSPECT_TIMEOUT_MS};
+    struct docker_request req = {
+        .call = METRICS_CALL_INSPECT,
+        .method = "GET",
+        .timeout_ms = INSPECT_TIMEOUT_MS,
+    };
     struct docker_places places = {0};
     struct docker_info info = {0};
     json_auto_t *root = NULL;
@@ -312,6 +327,7 @@ docker_container_list(struct docker *d, const char *label, bool size, struct doc
                       size_t *ret_count, struct error *err)
 {
     struct docker_request req = {
+        .call = METRICS_CALL_LIST,
         .method = "GET",
         .timeout_ms = size ? LIST_SIZE_TIMEOUT_MS : LIST_TIMEOUT_MS,
         .answer_max = DOCKER_LIST_MAX,

@@ -283,6 +283,7 @@ send_body(struct docker *d, const char *path, const json_t *body, char ret_id[DO
           struct error *err)
 {
     const struct docker_request req = {
+        .call = METRICS_CALL_CREATE,
         .method = "POST",
         .path = path,
         .body = body,
@@ -316,7 +317,11 @@ docker_create_text(const struct docker_create *spec)
 static int
 inspect_made(struct docker *d, const char *id, json_t *body, struct error *err)
 {
-    struct docker_request req = {.method = "GET", .timeout_ms = INSPECT_TIMEOUT_MS};
+    struct docker_request req = {
+        .call = METRICS_CALL_INSPECT,
+        .method = "GET",
+        .timeout_ms = INSPECT_TIMEOUT_MS,
+    };
     _cleanup_(buf_done) struct buf path;
     json_auto_t *made = NULL;
     int r;

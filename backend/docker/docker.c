@@ -184,6 +184,7 @@ int
 docker_negotiate(struct docker *d, json_t **ret, struct error *err)
 {
     const struct docker_request req = {
+        .call = METRICS_CALL_VERSION,
         .method = "GET",
         .path = "/version",
         .timeout_ms = VERSION_TIMEOUT_MS,

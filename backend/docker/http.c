@@ -336,6 +336,7 @@ docker_http_call(struct docker_http *h, const struct docker_request *req, struct
         .answer = ret,
     };
     long status = 0, connects = 0;
+    int64_t began_ns;
     CURLcode rc;
     int r;
 
@@ -345,7 +346,9 @@ docker_http_call(struct docker_http *h, const struct docker_request *req, struct
     r = prepare(h, &t, req, err);
     if (r < 0)
         return r;
+    began_ns = metrics_now_ns();
     rc = curl_easy_perform(h->curl);
+    metrics_docker_call(req->call, metrics_now_ns() - began_ns);
     if (rc != CURLE_OK)
         return failure(h, &t, req, rc, err);
     curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);

@@ -16,6 +16,7 @@
 #include "backend/buf.h"
 #include "backend/cleanup.h"
 #include "backend/error.h"
+#include "backend/metrics.h"
 
 enum { DOCKER_ANSWER_MAX = 1024 * 1024 };
 
@@ -27,6 +28,7 @@ typedef int (*docker_take_fn)(void *arg, const char *data, size_t len);
 
 /* A request. Everything is borrowed for the call. */
 struct docker_request {
+    enum metrics_call call;     /* what it is, for those who count calls */
     const char *method;         /* "GET", "POST" or "DELETE" */
     const char *path;           /* with its query, escaped already */
     const json_t *body;         /* sent as JSON; NULL: none */

@@ -13,7 +13,11 @@ int
 docker_image_inspect(struct docker *d, const char *reference, char ret_id[80], int64_t *ret_size,
                      struct error *err)
 {
-    struct docker_request req = {.method = "GET", .timeout_ms = INSPECT_TIMEOUT_MS};
+    struct docker_request req = {
+        .call = METRICS_CALL_IMAGE,
+        .method = "GET",
+        .timeout_ms = INSPECT_TIMEOUT_MS,
+    };
     _cleanup_(buf_done) struct buf path;
     json_auto_t *root = NULL;
     const json_t *id, *size;
@@ -76,6 +80,7 @@ docker_image_import(struct docker *d, int tar_fd, const char *repository, const 
                     struct error *err)
 {
     struct docker_request req = {
+        .call = METRICS_CALL_IMAGE,
         .method = "POST",
         .tar_fd = &tar_fd,
         .timeout_ms = IMPORT_TIMEOUT_MS,

@@ -224,6 +224,7 @@ int
 docker_info(struct docker *d, struct docker_info *ret, struct error *err)
 {
     const struct docker_request req = {
+        .call = METRICS_CALL_INFO,
         .method = "GET",
         .path = "/info",
         .timeout_ms = INFO_TIMEOUT_MS,

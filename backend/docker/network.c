@@ -40,6 +40,7 @@ docker_network_create(struct docker *d, const struct docker_network *spec, json_
 {
     json_auto_t *body = NULL;
     struct docker_request req = {
+        .call = METRICS_CALL_NETWORK,
         .method = "POST",
         .path = "/networks/create",
         .timeout_ms = CREATE_TIMEOUT_MS,
@@ -70,7 +71,11 @@ docker_network_inspect(struct docker *d, const char *name, struct docker_network
                        json_t **ret_labels, struct error *err)
 {
     _cleanup_(buf_done) struct buf path;
-    struct docker_request req = {.method = "GET", .timeout_ms = INSPECT_TIMEOUT_MS};
+    struct docker_request req = {
+        .call = METRICS_CALL_NETWORK,
+        .method = "GET",
+        .timeout_ms = INSPECT_TIMEOUT_MS,
+    };
     json_auto_t *root = NULL;
     json_t *labels, *options;
     const char *icc;

@@ -41,6 +41,7 @@ docker_container_commit(struct docker *d, const char *id, const char *repository
     /* What the body leaves out is the container's own. */
     json_auto_t *body = json_pack("{s:O}", "Labels", labels);
     struct docker_request req = {
+        .call = METRICS_CALL_COMMIT,
         .method = "POST",
         .body = body,
         .timeout_ms = COMMIT_TIMEOUT_MS,
@@ -74,7 +75,11 @@ int
 docker_image_config(struct docker *d, const char *reference, size_t *ret_layers,
                     json_t **ret_labels, struct error *err)
 {
-    struct docker_request req = {.method = "GET", .timeout_ms = INSPECT_TIMEOUT_MS};
+    struct docker_request req = {
+        .call = METRICS_CALL_IMAGE,
+        .method = "GET",
+        .timeout_ms = INSPECT_TIMEOUT_MS,
+    };
     json_auto_t *root = NULL;
     json_t *layers, *labels;
     int r;
@@ -100,6 +105,7 @@ int
 docker_image_top_size(struct docker *d, const char *reference, int64_t *ret, struct error *err)
 {
     struct docker_request req = {
+        .call = METRICS_CALL_IMAGE,
         .method = "GET",
         .timeout_ms = HISTORY_TIMEOUT_MS,
         .answer_max = DOCKER_LIST_MAX,
@@ -123,6 +129,7 @@ docker_image_remove(struct docker *d, const char *reference, struct error *err)
 {
     /* 404: there is none. */
     struct docker_request req = {
+        .call = METRICS_CALL_IMAGE,
         .method = "DELETE",
         .timeout_ms = REMOVE_TIMEOUT_MS,
         .answer_max = DOCKER_LIST_MAX,
@@ -212,6 +219,7 @@ docker_image_list(struct docker *d, const char *const *labels, struct docker_ima
                   size_t *ret_count, struct error *err)
 {
     struct docker_request req = {
+        .call = METRICS_CALL_IMAGE,
         .method = "GET",
         .timeout_ms = LIST_TIMEOUT_MS,
         .answer_max = DOCKER_LIST_MAX,

@@ -53,7 +53,11 @@ int
 docker_container_stats(struct docker *d, const char *id, struct docker_stats *ret,
                        struct error *err)
 {
-    struct docker_request req = {.method = "GET", .timeout_ms = STATS_TIMEOUT_MS};
+    struct docker_request req = {
+        .call = METRICS_CALL_STATS,
+        .method = "GET",
+        .timeout_ms = STATS_TIMEOUT_MS,
+    };
     _cleanup_(docker_answer_done) struct docker_answer a = {0};
     _cleanup_(buf_done) struct buf path;
     json_auto_t *root = NULL;

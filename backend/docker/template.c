@@ -17,7 +17,11 @@ int
 docker_image_tag(struct docker *d, const char *image, const char *repository, const char *tag,
                  struct error *err)
 {
-    struct docker_request req = {.method = "POST", .timeout_ms = TAG_TIMEOUT_MS};
+    struct docker_request req = {
+        .call = METRICS_CALL_IMAGE,
+        .method = "POST",
+        .timeout_ms = TAG_TIMEOUT_MS,
+    };
     char path[DOCKER_PATH_MAX];
     int r;
 
@@ -38,6 +42,7 @@ int
 docker_image_untag(struct docker *d, const char *reference, struct error *err)
 {
     struct docker_request req = {
+        .call = METRICS_CALL_IMAGE,
         .method = "DELETE",
         .timeout_ms = REMOVE_TIMEOUT_MS,
         .fine = {404},
@@ -109,7 +114,7 @@ int
 docker_image_pull(struct docker *d, const char *reference, const struct docker_work *work,
                   struct error *err)
 {
-    struct docker_request req = {.method = "POST"};
+    struct docker_request req = {.call = METRICS_CALL_PULL, .method = "POST"};
     char path[DOCKER_PATH_MAX], repository[256];
     const char *tag;
     int r = docker_reference_check(reference, err);
@@ -127,7 +132,11 @@ docker_image_build(struct docker *d, const struct docker_build *spec,
                    const struct docker_work *work, char ret_id[DOCKER_IMAGE_ID_SIZE],
                    struct error *err)
 {
-    struct docker_request req = {.method = "POST", .tar_fd = &spec->context_fd};
+    struct docker_request req = {
+        .call = METRICS_CALL_BUILD,
+        .method = "POST",
+        .tar_fd = &spec->context_fd,
+    };
     _cleanup_(freep) char *labels = json_dumps(spec->labels, JSON_COMPACT);
     _cleanup_(buf_done) struct buf path;
     long long bytes = (long long)spec->memory_mb << 20;

@@ -12,6 +12,7 @@
 #include "backend/egress/answer.h"
 #include "backend/egress/passage.h"
 #include "backend/egress/scribe.h"
+#include "backend/egress/tally.h"
 #include "backend/id.h"
 
 enum { LINGER_MS = 1000 }; /* for the client to take the answer */
@@ -27,6 +28,7 @@ client_note(struct client *c, bool allowed, const char *rule)
         .rule = rule,
     };
 
+    tally(allowed, rule);
     if (c->door->known) /* else there is no owner whose entry it could be */
         scribe_note(c->door->proxy->scribe, &attempt);
     c->noted = true;

@@ -16,6 +16,7 @@
 #include "backend/egress/client.h"
 #include "backend/egress/egress.h"
 #include "backend/egress/scribe.h"
+#include "backend/egress/tally.h"
 #include "backend/id.h"
 #include "backend/log.h"
 #include "backend/store/store.h"
@@ -79,6 +80,7 @@ turn_away(struct door *d, int fd, int status, const char *rule)
     const struct ledger_attempt attempt = {.container = &d->row, .host = "?", .rule = rule};
     const struct settings *s = proxy_settings(d->proxy);
 
+    tally(false, rule);
     if (d->known)
         scribe_note(d->proxy->scribe, &attempt);
     if ((int64_t)d->count < (s ? s->egress.connections_max : 0) + TURNED_AWAY_MAX) {

@@ -301,6 +301,32 @@ store_container_delete(struct store *s, const char *id, struct error *err)
 }
 
 int
+store_gauges(struct store *s, struct gauges *ret, struct error *err)
+{
+    _cleanup_(stmt_release) sqlite3_stmt *st = store_stmt(s, STMT_COUNTS_BY_STATUS, err);
+    struct gauges g = {0};
+    int rc;
+
+    if (!st)
+        return -EIO;
+    while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+        const char *what = (const char *)sqlite3_column_text(st, 0);
+        int status = column_enum(st, 0, container_status_names);
+
+        if (status > 0)
+            g.containers[status - 1] = sqlite3_column_int64(st, 1);
+        else if (what && strcmp(what, "jobs") == 0)
+            g.jobs_queued = sqlite3_column_int64(st, 1);
+        else
+            g.executions_running = sqlite3_column_int64(st, 1);
+    }
+    if (rc != SQLITE_DONE)
+        return store_fail(s, err);
+    *ret = g;
+    return 0;
+}
+
+int
 store_counts(struct store *s, const char *owner, int64_t since_ms, struct counts *ret,
              struct error *err)
 {

@@ -20,11 +20,17 @@ struct store {
     bool synced;                    /* what PRAGMA synchronous stands at: FULL, else NORMAL */
 };
 
+/* The turn to write, by the writer lock. Initialise with {0}. */
+struct store_turn {
+    pthread_mutex_t *lock; /* NULL: not ours */
+    int64_t since_ns;      /* monotonic */
+};
+
 /* A write transaction under the writer lock. Initialise with {0}; use with
  * _cleanup_(store_tx_done). */
 struct store_tx {
     struct store *store; /* NULL: not begun, or ended */
-    pthread_mutex_t *lock;
+    struct store_turn turn;
 };
 
 /* Translate the connection's last failure. Returns -EIO. */

@@ -323,4 +323,11 @@ struct counts {
     int64_t executions_since;
 };
 
+/* How many there are of each, whoever's they are. */
+struct gauges {
+    int64_t containers[CONTAINER_REMOVING]; /* by enum container_status, less 1 */
+    int64_t executions_running;
+    int64_t jobs_queued;
+};
+
 #endif

@@ -159,6 +159,10 @@ const char *const statement_sql[STMT_COUNT] = {
         "(SELECT COUNT(*) FROM audit WHERE status = 'running'), "
         "(SELECT COUNT(*) FROM audit WHERE started_at >= ?2 AND kind = 'execution' "
         " AND status <> 'refused')",
+    [STMT_COUNTS_BY_STATUS] =
+        "SELECT status, COUNT(*) FROM container GROUP BY status UNION ALL "
+        "SELECT 'jobs', COUNT(*) FROM job WHERE status = 'queued' UNION ALL "
+        "SELECT 'executions', COUNT(*) FROM audit WHERE status = 'running'",
     [STMT_COUNTS_OF] =
         "SELECT (SELECT COUNT(*) FROM container WHERE owner = ?1 AND status <> 'removing'), "
         "(SELECT COUNT(*) FROM audit WHERE status = 'running' AND owner = ?1), "

@@ -167,19 +167,40 @@ set_synced(struct store *s, bool synced, struct error *err)
     return r;
 }
 
+/* Wait for the turn to write. Errors: as shared_lock(). */
+static int
+turn_take(struct store *s, struct store_turn *turn, struct error *err)
+{
+    int64_t began_ns = metrics_now_ns();
+    int r = shared_lock(s->shared, SHARED_LOCK_WRITER, NULL, WRITER_WAIT_MS, &turn->lock, err);
+
+    turn->since_ns = metrics_now_ns();
+    metrics_write_wait(turn->since_ns - began_ns);
+    return r;
+}
+
+/* Give it back, if it is ours. */
+static void
+turn_give(struct store_turn *turn)
+{
+    if (turn->lock)
+        metrics_write_hold(metrics_now_ns() - turn->since_ns);
+    shared_unlock(&turn->lock);
+}
+
 int
 store_tx_begin(struct store *s, bool synced, struct store_tx *tx, struct error *err)
 {
     int r;
 
-    r = shared_lock(s->shared, SHARED_LOCK_WRITER, NULL, WRITER_WAIT_MS, &tx->lock, err);
+    r = turn_take(s, &tx->turn, err);
     if (r < 0)
         return r;
     r = set_synced(s, synced, err);
     if (r == 0)
         r = run(s, STMT_BEGIN, err);
     if (r < 0) {
-        shared_unlock(&tx->lock);
+        turn_give(&tx->turn);
         return r;
     }
     tx->store = s;
@@ -203,7 +224,7 @@ store_tx_done(struct store_tx *tx)
     if (tx->store)
         run(tx->store, STMT_ROLLBACK, NULL);
     tx->store = NULL;
-    shared_unlock(&tx->lock);
+    turn_give(&tx->turn);
 }
 
 int
@@ -366,15 +387,15 @@ store_free(struct store *s)
 int
 store_checkpoint(struct store *s, struct error *err)
 {
-    pthread_mutex_t *lock = NULL;
+    struct store_turn turn = {0};
     int rc, r;
 
-    r = shared_lock(s->shared, SHARED_LOCK_WRITER, NULL, WRITER_WAIT_MS, &lock, err);
+    r = turn_take(s, &turn, err);
     if (r < 0)
         return r;
     rc = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     atomic_store(&s->shared->wal_pages, 0); /* the next commit says how long it is then */
-    shared_unlock(&lock);
+    turn_give(&turn);
     return rc == SQLITE_OK || rc == SQLITE_BUSY ? 0 : store_fail(s, err);
 }
 
@@ -400,7 +421,7 @@ reserve(int fd, off_t size)
 static int
 reserve_wal(struct store *s, struct error *err)
 {
-    _cleanup_(shared_unlock) pthread_mutex_t *lock = NULL;
+    _cleanup_(turn_give) struct store_turn turn = {0};
     const char *path = sqlite3_filename_wal(sqlite3_db_filename(s->db, NULL));
     _cleanup_(closep) int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     struct stat st;
@@ -410,7 +431,7 @@ reserve_wal(struct store *s, struct error *err)
         return errno == ENOENT ? 0 : error_errno(err, errno, path); /* no commit has made it yet */
     if (st.st_size >= WAL_RESERVED_BYTES)
         return 0;
-    r = shared_lock(s->shared, SHARED_LOCK_WRITER, NULL, WRITER_WAIT_MS, &lock, err);
+    r = turn_take(s, &turn, err);
     if (r < 0)
         return r;
     r = fstat(fd, &st) < 0 ? -errno : reserve(fd, st.st_size);

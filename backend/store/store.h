@@ -241,6 +241,9 @@ int store_token_expire(struct store *s, int64_t before_ms, struct error *err);
 int store_counts(struct store *s, const char *owner, int64_t since_ms, struct counts *ret,
                  struct error *err);
 
+/* Count for the metrics. */
+int store_gauges(struct store *s, struct gauges *ret, struct error *err);
+
 /*
  * Whether @owner could begin an execution now, in a container to be made or not. It binds nobody:
  * store_audit_begin() looks again. Returns -EDQUOT, without an error noted, if @gate is shut now.

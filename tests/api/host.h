@@ -27,7 +27,8 @@ pid_t host_pid_file(const char *name);
 /* Whether the process runs; a zombie does not. */
 bool host_runs(pid_t pid);
 
-/* The manager's running children of a role: "broker", "worker", "janitor", "builder" or "egress".
+/* The manager's running children of a role: "broker", "worker", "janitor", "builder", "egress" or
+ * "metrics".
  */
 struct pids host_role(const char *role);
 

@@ -61,6 +61,7 @@ static const struct suite suites[] = {
     {.name = "bearer", .run = suite_bearer},
     {.name = "quotas", .run = suite_quotas},
     {.name = "run-as", .run = suite_run_as},
+    {.name = "metrics", .run = suite_metrics},
     {.name = "machine", .run = suite_machine},
     {.name = "gvisor-network", .run = suite_gvisor_network},
     {.name = "processes", .run = suite_processes},

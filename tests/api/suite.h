@@ -47,6 +47,7 @@ int suite_processes(void);
 int suite_tools(void);
 int suite_posture(void);
 int suite_service(void);
+int suite_metrics(void);
 int suite_posture_image(void);
 int suite_userns(void);
 int suite_runtimes(void);

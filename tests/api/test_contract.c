@@ -85,6 +85,7 @@ static const struct example {
     {.operation = "getTiers", .status = 200, .filled = "tiers"},
     {.operation = "getWhoami", .status = 200, .filled = "limits"},
     {.operation = "getOpenapiJson", .status = 200},
+    {.operation = "getMetrics", .status = 200},
     {.operation = "getGpu", .status = 200, .filled = "gpus"},
     {.operation = "getPool", .status = 200, .filled = "pools"},
     {.operation = "postPoolDrain", .status = 200, .body = "{\"refill\": false}"},

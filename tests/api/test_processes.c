@@ -442,7 +442,7 @@ assert_process_status(pid_t pid, const char *key, const char *expected)
 static void
 only_the_broker_is_root(void **state)
 {
-    static const char *const unprivileged[] = {"worker", "janitor", "builder", "egress"};
+    static const char *const unprivileged[] = {"worker", "janitor", "builder", "egress", "metrics"};
     static const char *const capabilities[] = {"CapInh", "CapPrm", "CapEff", "CapAmb"};
     const struct passwd *account = getpwnam("sandboxd");
     struct pids broker = host_role("broker");
