@@ -52,12 +52,12 @@ BENCH_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bench/*.c))
 UNIT_NAMES := $(notdir $(UNIT))
 THREADED  := $(addprefix test_,pool fastcgi worker settings store shared turns)
 # Parts of the tests, each with a server of its own, so that they can run side by side. They take
-# about as long as each other; what is in no other part is in the last one, *-rest.
+# about as long as each other; what is in no other part is in *-rest.
 API_NETWORK := network network-upkeep network-clients full full-changes tools posture runtimes gvisor \
     gvisor-network
 API_JOBS    := templates builds pulls idempotency resume stream output background kill cleanup
 API_PLACES  := containers container-lists scopes snapshots snapshot-rules snapshot-crashes pool pool-upkeep
-API_PARTS   := api-network api-jobs api-places api-rest api-userns
+API_PARTS   := api-rest api-network api-jobs api-places api-userns
 HOSTILE_LIMITS := limits-tiers disk exhaustion
 HOSTILE_PARTS  := hostile-limits hostile-rest hostile-btrfs
 TIDY_FILES = $(filter %.c,$(C_FILES))
