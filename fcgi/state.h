@@ -3,6 +3,7 @@
  * parts:
  *
  *     sandbox.db          the service account's
+ *     instance secret     root's (backend.h, secret.h)
  *     yaml/               the admin's; not made here
  *     run/                sandboxd.pid, lock, shared, and the sockets control, exec (nginx's group)
  *                         and broker (the service's group)

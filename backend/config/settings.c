@@ -10,21 +10,19 @@
 #include "backend/config/tables.h"
 #include "backend/config/yaml.h"
 
-enum document { SANDBOX, TIERS, TEMPLATES, ACCESS, DOCUMENT_COUNT };
-
 static const struct {
     const char *name;
     const struct field *fields;
-} documents[DOCUMENT_COUNT] = {
-    [SANDBOX] = {"sandbox.yaml", sandbox_fields},
-    [TIERS] = {"tiers.yaml", tiers_fields},
-    [TEMPLATES] = {"templates.yaml", templates_fields},
-    [ACCESS] = {"access.yaml", access_fields},
+} documents[SETTINGS_DOCUMENT_COUNT] = {
+    [SETTINGS_SANDBOX] = {"sandbox.yaml", sandbox_fields},
+    [SETTINGS_TIERS] = {"tiers.yaml", tiers_fields},
+    [SETTINGS_TEMPLATES] = {"templates.yaml", templates_fields},
+    [SETTINGS_ACCESS] = {"access.yaml", access_fields},
 };
 
 /* The files of one load. Lifetime: scope. */
 struct files {
-    struct yaml_file *file[DOCUMENT_COUNT]; /* owned */
+    struct yaml_file *file[SETTINGS_DOCUMENT_COUNT]; /* owned */
 };
 
 static void
@@ -32,7 +30,7 @@ files_done(struct files *files)
 {
     int i;
 
-    for (i = 0; i < DOCUMENT_COUNT; i++)
+    for (i = 0; i < SETTINGS_DOCUMENT_COUNT; i++)
         yaml_file_free(files->file[i]);
 }
 
@@ -51,9 +49,10 @@ settings_free(struct settings *s)
 {
     int i;
 
-    for (i = 0; i < DOCUMENT_COUNT; i++) {
+    for (i = 0; i < SETTINGS_DOCUMENT_COUNT; i++) {
         schema_release(documents[i].fields, s);
         json_decref(s->documents[i]);
+        json_decref(s->lines[i]);
     }
     json_decref(s->policy_json);
     json_decref(s->overrides);
@@ -99,7 +98,7 @@ fill_missing(json_t *into, json_t *defaults)
 
 /* Decode the document @which into @s, failures located by @places (may be NULL). */
 static int
-decode_document(struct settings *s, enum document which, const struct places *places,
+decode_document(struct settings *s, enum settings_document which, const struct places *places,
                 struct error *err)
 {
     struct error found = {0};
@@ -110,8 +109,8 @@ decode_document(struct settings *s, enum document which, const struct places *pl
 }
 
 static int
-read_document(struct settings *s, enum document which, const char *dir, struct files *files,
-              struct error *err)
+read_document(struct settings *s, enum settings_document which, const char *dir,
+              struct files *files, struct error *err)
 {
     json_auto_t *defaults = NULL;
     json_t *root;
@@ -122,7 +121,10 @@ read_document(struct settings *s, enum document which, const char *dir, struct f
         return r;
     root = files->file[which]->root;
     s->documents[which] = json_incref(root);
-    if (which == SANDBOX && json_is_object(root)) {
+    s->lines[which] = places_lines(&files->file[which]->places);
+    if (!s->lines[which])
+        return error_errno(err, ENOMEM, documents[which].name);
+    if (which == SETTINGS_SANDBOX && json_is_object(root)) {
         defaults = sandbox_defaults();
         if (!defaults || fill_missing(root, defaults) < 0)
             return error_errno(err, ENOMEM, documents[which].name);
@@ -136,19 +138,19 @@ check_documents(const struct settings *s, const struct files *files, struct erro
 {
     int r;
 
-    r = check_tiers(s, &files->file[TIERS]->places, err);
+    r = check_tiers(s, &files->file[SETTINGS_TIERS]->places, err);
     if (r == 0)
-        r = check_policy(&s->policy, &files->file[SANDBOX]->places, err);
+        r = check_policy(&s->policy, &files->file[SETTINGS_SANDBOX]->places, err);
     if (r == 0)
-        r = check_service(s, &files->file[SANDBOX]->places, err);
+        r = check_service(s, &files->file[SETTINGS_SANDBOX]->places, err);
     if (r == 0)
-        r = check_egress(&s->egress, &files->file[SANDBOX]->places, err);
+        r = check_egress(&s->egress, &files->file[SETTINGS_SANDBOX]->places, err);
     if (r == 0)
-        r = check_templates(s, &files->file[TEMPLATES]->places, err);
+        r = check_templates(s, &files->file[SETTINGS_TEMPLATES]->places, err);
     if (r == 0)
-        r = check_pool(s, &files->file[SANDBOX]->places, err);
+        r = check_pool(s, &files->file[SETTINGS_SANDBOX]->places, err);
     if (r == 0)
-        r = check_access(s, &files->file[ACCESS]->places, err);
+        r = check_access(s, &files->file[SETTINGS_ACCESS]->places, err);
     return r;
 }
 
@@ -214,7 +216,7 @@ apply_overrides(struct settings *s, json_t *overrides, struct error *err)
     if (overrides && !json_is_object(overrides))
         return error_violation(err, "", "must be an object");
     s->overrides = overrides ? json_deep_copy(overrides) : json_object();
-    s->merged = s->overrides ? merge_policy(s->documents[SANDBOX], s->overrides) : NULL;
+    s->merged = s->overrides ? merge_policy(s->documents[SETTINGS_SANDBOX], s->overrides) : NULL;
     if (!s->merged)
         return error_errno(err, ENOMEM, "settings");
     schema_release(policy_fields, &s->policy);
@@ -246,8 +248,8 @@ settings_load(const char *dir, json_t *overrides, struct settings **ret, struct 
     if (!s)
         return error_errno(err, ENOMEM, "settings");
     s->loaded_at_ms = now_ms();
-    for (i = 0; i < DOCUMENT_COUNT; i++) {
-        r = read_document(s, (enum document)i, dir, &files, err);
+    for (i = 0; i < SETTINGS_DOCUMENT_COUNT; i++) {
+        r = read_document(s, (enum settings_document)i, dir, &files, err);
         if (r < 0)
             return r;
     }
@@ -271,9 +273,10 @@ settings_with_overrides(const struct settings *base, json_t *overrides, struct s
     if (!s)
         return error_errno(err, ENOMEM, "settings");
     s->loaded_at_ms = base->loaded_at_ms;
-    for (i = 0; i < DOCUMENT_COUNT; i++) {
+    for (i = 0; i < SETTINGS_DOCUMENT_COUNT; i++) {
         s->documents[i] = json_incref(base->documents[i]);
-        r = decode_document(s, (enum document)i, NULL, err);
+        s->lines[i] = json_incref(base->lines[i]);
+        r = decode_document(s, (enum settings_document)i, NULL, err);
         if (r < 0)
             return r;
     }

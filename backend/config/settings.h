@@ -151,6 +151,15 @@ struct access_rule {
     const char *max_tier; /* NULL: every tier */
 };
 
+/* The files of settings. */
+enum settings_document {
+    SETTINGS_SANDBOX,
+    SETTINGS_TIERS,
+    SETTINGS_TEMPLATES,
+    SETTINGS_ACCESS,
+    SETTINGS_DOCUMENT_COUNT
+};
+
 /* Lifetime: reference-counted, see settings_ref(). Read-only to all but its maker. */
 struct settings {
     atomic_int references;
@@ -171,7 +180,10 @@ struct settings {
     json_t *policy_json;               /* owned: `policy` as GET config shows it */
     json_t *overrides;                 /* owned: the overrides that were applied, an object */
     json_t *merged;                    /* owned: what policy's strings are borrowed from */
-    json_t *documents[4];              /* owned: the files and defaults, for all other strings */
+    json_t *documents[SETTINGS_DOCUMENT_COUNT]; /* owned: the files and defaults, for all other
+                                                   strings */
+    json_t *lines[SETTINGS_DOCUMENT_COUNT]; /* owned: of each file, JSON pointers to the numbers of
+                                               their lines (source.h) */
 };
 
 /*

@@ -14,6 +14,7 @@ static const struct suite suites[] = {
     {.name = "status", .run = suite_status},
     {.name = "execute", .run = suite_execute},
     {.name = "explain", .run = suite_explain},
+    {.name = "explain-rules", .run = suite_explain_rules},
     {.name = "containers", .run = suite_containers},
     {.name = "container-lists", .run = suite_container_lists},
     {.name = "scopes", .run = suite_scopes},
@@ -35,6 +36,7 @@ static const struct suite suites[] = {
     {.name = "contract-parameters", .run = suite_contract_parameters},
     {.name = "errors", .run = suite_errors},
     {.name = "identity", .run = suite_identity},
+    {.name = "roles", .run = suite_roles},
     {.name = "limits", .run = suite_limits},
     {.name = "templates", .run = suite_templates},
     {.name = "builds", .run = suite_builds},
@@ -58,6 +60,7 @@ static const struct suite suites[] = {
     {.name = "gvisor-network", .run = suite_gvisor_network},
     {.name = "processes", .run = suite_processes},
     {.name = "snapshot-crashes", .run = suite_snapshot_crashes},
+    {.name = "isolation", .run = suite_isolation},
     {.name = "engine", .run = suite_engine},
     /* clang-format on */
 };
