@@ -18,7 +18,7 @@ struct sealed {
     unsigned char text[SEALED_BYTES];
 };
 
-_Static_assert(sizeof(struct sealed) == CURSOR_LENGTH / 4 * 3, "a cursor is as long as it says");
+_Static_assert(4 * sizeof(struct sealed) == 3UL * CURSOR_LENGTH, "a cursor is as long as it says");
 _Static_assert(CURSOR_KEY_SIZE == crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "one key");
 
 void

@@ -37,7 +37,7 @@ placement_allowed(const struct settings *s, const char *tier, const char *agent_
         return 0;
     if (tier[0] ? contains(&selective->tiers, tier) : selective->untiered)
         return 0;
-    source_find(s, SETTINGS_SANDBOX, source, "selective", NULL);
+    source_find(s, SETTINGS_SANDBOX, source, "selective", (char *)NULL);
     return error_set(err, ERR_NOT_SELECTED,
                      "%s names neither %s%s%s nor agent '%s'; ask for it with \"sandbox\": true",
                      source, tier[0] ? "tier '" : "requests without a tier", tier,

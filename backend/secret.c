@@ -27,7 +27,7 @@ secret_path(const struct service_context *ctx, const char *suffix, char out[PATH
 static int
 read_secret(const char *path, unsigned char secret[crypto_kdf_KEYBYTES], struct error *err)
 {
-    _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     unsigned char bytes[crypto_kdf_KEYBYTES + 1];
     ssize_t n;
 

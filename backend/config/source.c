@@ -81,7 +81,7 @@ source_policy(const struct settings *s, const char *section, const char *key, ch
     if (override)
         snprintf(out, SOURCE_SIZE, "PUT config: %s%s%s", section, key ? "." : "", key ? key : "");
     else
-        source_find(s, SETTINGS_SANDBOX, out, section, key, NULL);
+        source_find(s, SETTINGS_SANDBOX, out, section, key, (char *)NULL);
 }
 
 /* The name of the group of access.yaml that has @user; NULL: none has. Borrowed from @groups. */
@@ -110,9 +110,9 @@ source_access(const struct settings *s, const char *user, const char *key, char 
     const char *group = group_of(groups, user);
 
     if (json_object_get(json_object_get(json_object_get(root, "users"), user), key))
-        source_find(s, SETTINGS_ACCESS, out, "users", user, key, NULL);
+        source_find(s, SETTINGS_ACCESS, out, "users", user, key, (char *)NULL);
     else if (group && json_object_get(json_object_get(groups, group), key))
-        source_find(s, SETTINGS_ACCESS, out, "groups", group, key, NULL);
+        source_find(s, SETTINGS_ACCESS, out, "groups", group, key, (char *)NULL);
     else
-        source_find(s, SETTINGS_ACCESS, out, "default", key, NULL);
+        source_find(s, SETTINGS_ACCESS, out, "default", key, (char *)NULL);
 }

@@ -80,9 +80,11 @@ static size_t
 path_length(const char *message, const char *at)
 {
     static const char ends[] = " \t\r\n\"'`,;:=()[]{}<>|&";
-    char before = at > message ? at[-1] : ' ';
     bool after_scheme = at - message > 2 && memcmp(at - 3, "://", 3) == 0;
+    char before = ' ';
 
+    if (at > message)
+        before = at[-1];
     if (at[0] != '/' || (before == ':' && at[1] == '/'))
         return 0;
     if (!after_scheme && (isalnum((unsigned char)before) || strchr("._-/", before)))
@@ -120,12 +122,12 @@ void
 docker_sentence(const char *message, char *out, size_t size)
 {
     static const char hidden[] = "[path]";
-    const char *p = message ? message : "";
+    const char *from = message ? message : "", *p = from;
     char whole[1024];
     size_t used = 0;
 
     while (*p && used < sizeof(whole) - 1) {
-        size_t len = path_length(message, p);
+        size_t len = path_length(from, p);
 
         if (len > 0 && !path_is_common(p, len))
             append(whole, sizeof(whole), &used, hidden, sizeof(hidden) - 1);
