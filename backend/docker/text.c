@@ -123,7 +123,7 @@ docker_sentence(const char *message, char *out, size_t size)
 {
     static const char hidden[] = "[path]";
     const char *from = message ? message : "", *p = from;
-    char whole[1024];
+    char whole[1024] = "";
     size_t used = 0;
 
     while (*p && used < sizeof(whole) - 1) {
