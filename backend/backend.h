@@ -19,7 +19,7 @@
 
 struct store;
 
-enum { INSTANCE_SIZE = 17, TOKEN_KEY_BYTES = 32 };
+enum { INSTANCE_SIZE = 17, TOKEN_KEY_BYTES = 32, BACKEND_CURSOR_KEY_SIZE = 32 };
 
 /* Lifetime: process. Filled in by main before the manager forks, read-only afterwards. */
 struct service_context {
@@ -27,6 +27,7 @@ struct service_context {
     const char *docker_host;  /* unix:///path or tcp://host:port; only the broker uses it */
     const char *guest_binary; /* absolute path of sandbox-guest on the host */
     char instance[INSTANCE_SIZE];      /* hex; marks what is this installation's in the engine */
+    unsigned char cursor_key[BACKEND_CURSOR_KEY_SIZE]; /* of backend/cursor.h; by secret_take() */
     char posture[ENGINE_POSTURE_SIZE]; /* engine_posture()'s, which takes a while to work out */
     struct shared *shared;
     struct current *current; /* this process's settings; made before the fork, so that a role that

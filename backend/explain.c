@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/config/source.h"
 #include "backend/egress/name.h"
 #include "backend/egress/verdict.h"
 #include "backend/gpu.h"
+#include "backend/permission.h"
 #include "backend/quota.h"
 #include "backend/store/store.h"
 #include "backend/template.h"
@@ -20,24 +22,17 @@ const char *const explain_limit_names[EXPLAIN_LIMIT_COUNT] = {
     [EXPLAIN_TIMEOUT_SECONDS] = "timeout_seconds",
 };
 
-/* Where the config's @section.@key comes from. */
+/* Where the tier's @key is said, and who has chosen the tier. */
 static void
-config_source(const struct settings *s, const char *section, const char *key,
-              char out[EXPLAIN_SOURCE_SIZE])
+tier_source(const struct settings *s, const struct placement *where, const struct container *plan,
+            const char *key, char out[EXPLAIN_SOURCE_SIZE])
 {
-    bool put = json_object_get(json_object_get(s->overrides, section), key) != NULL;
+    char tier[SOURCE_SIZE], choice[SOURCE_SIZE];
 
-    snprintf(out, EXPLAIN_SOURCE_SIZE, "%s: %s.%s", put ? "PUT config" : "sandbox.yaml", section,
-             key);
-}
-
-/* Where a tier's values come from: its file, and who has chosen it. */
-static void
-tier_source(const struct placement *where, const struct container *plan,
-            char out[EXPLAIN_SOURCE_SIZE])
-{
-    snprintf(out, EXPLAIN_SOURCE_SIZE, "tiers.yaml: %s (%s)", plan->tier,
-             where->tier ? "the request's tier" : "access.yaml: the user's tier");
+    source_find(s, SETTINGS_TIERS, tier, "tiers", plan->tier, key, (char *)NULL);
+    source_access(s, where->user, "tier", choice);
+    snprintf(out, EXPLAIN_SOURCE_SIZE, "%s (%s)", tier,
+             where->tier ? "the request's tier" : choice);
 }
 
 static void
@@ -47,9 +42,9 @@ name_sources(const struct settings *s, const struct placement *where, struct exp
 
     for (int i = 0; i < EXPLAIN_LIMIT_COUNT; i++) {
         if (tiered)
-            tier_source(where, &x->plan, x->sources[i]);
+            tier_source(s, where, &x->plan, explain_limit_names[i], x->sources[i]);
         else
-            config_source(s, "resource_limits", explain_limit_names[i], x->sources[i]);
+            source_policy(s, "resource_limits", explain_limit_names[i], x->sources[i]);
     }
     if (where->timeout_seconds > 0) {
         x->plan.limits.timeout_seconds = where->timeout_seconds;
@@ -57,9 +52,32 @@ name_sources(const struct settings *s, const struct placement *where, struct exp
                  "request: timeout_seconds");
     }
     if (tiered)
-        tier_source(where, &x->plan, x->network_source);
+        tier_source(s, where, &x->plan, "network", x->network_source);
     else
-        config_source(s, "network_policy", "enabled", x->network_source);
+        source_policy(s, "network_policy", "enabled", x->network_source);
+}
+
+/* Where the setting is said that x->domain_rule is about. */
+static void
+name_domain_source(const struct settings *s, struct explanation *x)
+{
+    static const struct {
+        const char *section, *key, *rule;
+    } rules[] = {
+        {"network_policy", "enabled", "network_policy.enabled"},
+        {"network_policy", "blocked_domains", "network_policy.blocked_domains"},
+        {"network_policy", "allowed_domains", "network_policy.allowed_domains"},
+        {"egress", "permit_addresses", "egress.permit_addresses"},
+        {"egress", "ports", "egress.ports"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+        if (!strstr(x->domain_rule, rules[i].rule))
+            continue;
+        source_policy(s, rules[i].section, rules[i].key, x->domain_source);
+        return;
+    }
+    snprintf(x->domain_source, sizeof(x->domain_source), "%s", x->network_source);
 }
 
 /* The one spelling of @domain, a host name or an address's literal. Returns 0 or -EINVAL. */
@@ -85,11 +103,35 @@ explain_domain(const struct settings *s, const char *domain, struct explanation 
     }
     x->domain_allowed = v.allowed;
     snprintf(x->domain_rule, sizeof(x->domain_rule), "%s", v.rule);
+    name_domain_source(s, x);
 }
 
-/* Whether a new container could be made. */
+/* The container that the plan's scope has. Returns -ENOENT, without an error noted, for none. */
 static int
-look_at_new(struct backend *b, struct explanation *x)
+find_container(struct backend *b, struct explanation *x, struct error *err)
+{
+    struct container have = {0};
+    struct store *store = NULL;
+    struct error found = {0};
+    int r;
+
+    if (x->plan.one_shot)
+        return -ENOENT;
+    r = backend_store(b, &store, err);
+    if (r < 0)
+        return r;
+    r = store_container_by_scope(store, x->plan.scope_key, &have, &found);
+    if (r == 0)
+        snprintf(x->plan.id, sizeof(x->plan.id), "%s", have.id);
+    else if (r != -ENOENT)
+        *err = found;
+    container_done(&have);
+    return r;
+}
+
+/* What a new container would lack. */
+static void
+look_ahead(struct backend *b, struct explanation *x)
 {
     struct template template;
     int r = 0;
@@ -99,48 +141,25 @@ look_at_new(struct backend *b, struct explanation *x)
     if (r == 0)
         r = template_get(b, x->plan.template_name, &template, &x->refusal);
     if (r == 0 && template.size_bytes == 0)
-        r = error_set(&x->refusal, ERR_TEMPLATE_NOT_READY,
-                      "the image of template '%s' is not on this machine; pull or build it first",
-                      x->plan.template_name);
-    return r;
+        error_set(&x->refusal, ERR_TEMPLATE_NOT_READY,
+                  "the image of template '%s' is not on this machine; pull or build it first",
+                  x->plan.template_name);
 }
 
-/* The container that the plan's scope has, or what a new one would lack; and the quotas. */
+/* As explain_rules(); *ret_new: a container would have to be made. */
 static int
-look_ahead(struct backend *b, struct explanation *x, struct error *err)
-{
-    struct container have = {0};
-    struct store *store = NULL;
-    int r = backend_store(b, &store, err);
-
-    if (r == 0 && !x->plan.one_shot) {
-        r = store_container_by_scope(store, x->plan.scope_key, &have, err);
-        if (r == 0)
-            snprintf(x->plan.id, sizeof(x->plan.id), "%s", have.id);
-        container_done(&have);
-        if (r == -ENOENT) {
-            error_clear(err);
-            r = 0;
-        }
-    }
-    if (r < 0)
-        return r;
-    r = quota_look(b, x->plan.owner, !x->plan.id[0], &x->refusal);
-    if (r == 0 && !x->plan.id[0])
-        look_at_new(b, x);
-    return 0;
-}
-
-int
-explain_placement(struct backend *b, const struct placement *where, const char *domain,
-                  struct explanation *ret, struct error *err)
+explain(struct backend *b, const struct placement *where, const char *domain,
+        struct explanation *ret, bool *ret_new, struct error *err)
 {
     char spelled[EGRESS_NAME_SIZE];
+    int role, r;
 
     *ret = (struct explanation){0};
+    *ret_new = false;
     if (domain && spell_domain(domain, spelled) < 0)
         return error_violation(err, "/domain",
                                "must be a host name such as example.org, or an address");
+    permission_check(b->settings, where->user, ROLE_USER, &role, &ret->refusal);
     if (template_place(b, where, &ret->plan, &ret->refusal) < 0)
         return ret->refusal.code == ERR_INTERNAL ? (*err = ret->refusal, -EIO) : 0;
     ret->planned = true;
@@ -148,5 +167,32 @@ explain_placement(struct backend *b, const struct placement *where, const char *
     name_sources(b->settings, where, ret);
     if (domain)
         explain_domain(b->settings, spelled, ret);
-    return look_ahead(b, ret, err);
+    r = find_container(b, ret, err);
+    *ret_new = r == -ENOENT;
+    if (r < 0 && !*ret_new)
+        return r;
+    if (ret->refusal.code == ERR_NONE)
+        quota_look(b, ret->plan.owner, *ret_new, &ret->refusal);
+    return 0;
+}
+
+int
+explain_rules(struct backend *b, const struct placement *where, const char *domain,
+              struct explanation *ret, struct error *err)
+{
+    bool is_new;
+
+    return explain(b, where, domain, ret, &is_new, err);
+}
+
+int
+explain_placement(struct backend *b, const struct placement *where, const char *domain,
+                  struct explanation *ret, struct error *err)
+{
+    bool is_new;
+    int r = explain(b, where, domain, ret, &is_new, err);
+
+    if (r == 0 && is_new && ret->refusal.code == ERR_NONE)
+        look_ahead(b, ret);
+    return r;
 }

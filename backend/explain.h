@@ -8,12 +8,13 @@
 #include <stdbool.h>
 
 #include "backend/backend.h"
+#include "backend/config/source.h"
 #include "backend/egress/verdict.h"
 #include "backend/error.h"
 #include "backend/placement.h"
 #include "backend/store/records.h"
 
-enum { EXPLAIN_SOURCE_SIZE = 256 };
+enum { EXPLAIN_SOURCE_SIZE = 2 * SOURCE_SIZE + 4 };
 
 enum explain_limit {
     EXPLAIN_CPU_CORES,
@@ -34,6 +35,7 @@ struct explanation {
     char network_source[EXPLAIN_SOURCE_SIZE];
     bool domain_allowed; /* of the domain that was asked for */
     char domain_rule[EGRESS_RULE_SIZE];
+    char domain_source[EXPLAIN_SOURCE_SIZE]; /* where the setting is that the rule is about */
 };
 
 /* The name of a limit, as in the API and the YAML. */
@@ -46,5 +48,9 @@ extern const char *const explain_limit_names[EXPLAIN_LIMIT_COUNT];
  */
 int explain_placement(struct backend *b, const struct placement *where, const char *domain,
                       struct explanation *ret, struct error *err);
+
+/* As explain_placement(), without asking the engine for images and GPUs. */
+int explain_rules(struct backend *b, const struct placement *where, const char *domain,
+                  struct explanation *ret, struct error *err);
 
 #endif

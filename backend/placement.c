@@ -7,6 +7,8 @@
 
 #include <sodium.h>
 
+#include "backend/config/source.h"
+
 static const char default_agent[] = "default";
 static const char shared_workspace[] = "shared";
 
@@ -24,19 +26,22 @@ placement_allowed(const struct settings *s, const char *tier, const char *agent_
                   struct error *err)
 {
     const struct selective *selective = &s->selective;
+    char source[SOURCE_SIZE];
 
-    if (s->policy.mode == MODE_OFF)
+    if (s->policy.mode == MODE_OFF) {
+        source_policy(s, "mode", NULL, source);
         return error_set(err, ERR_SANDBOXING_OFF,
-                         "the config's mode is 'off': nothing is executed, sandboxed or not");
+                         "%s is 'off': nothing is executed, sandboxed or not", source);
+    }
     if (s->policy.mode == MODE_ALL || sandbox || contains(&selective->agents, agent_id))
         return 0;
     if (tier[0] ? contains(&selective->tiers, tier) : selective->untiered)
         return 0;
+    source_find(s, SETTINGS_SANDBOX, source, "selective", (char *)NULL);
     return error_set(err, ERR_NOT_SELECTED,
-                     "mode 'selective' names neither %s%s%s nor agent '%s'; ask for it with "
-                     "\"sandbox\": true",
-                     tier[0] ? "tier '" : "requests without a tier", tier, tier[0] ? "'" : "",
-                     agent_id);
+                     "%s names neither %s%s%s nor agent '%s'; ask for it with \"sandbox\": true",
+                     source, tier[0] ? "tier '" : "requests without a tier", tier,
+                     tier[0] ? "'" : "", agent_id);
 }
 
 /* The tier that applies, and so the limits, the network and the runtime. */
@@ -47,7 +52,7 @@ plan_tier(const struct settings *s, const struct placement *p, struct container 
     const struct access_rule *access = settings_access(s, p->user);
     const char *name = p->tier ? p->tier : access->tier;
     const struct tier *tier;
-    char key[ACCESS_KEY_SIZE];
+    char source[SOURCE_SIZE];
 
     snprintf(c->runtime, sizeof(c->runtime), "%s", s->service.docker_runtime);
     if (!name) {
@@ -61,9 +66,9 @@ plan_tier(const struct settings *s, const struct placement *p, struct container 
                                name);
     if (access->max_tier &&
         settings_tier_rank(s, tier->name) > settings_tier_rank(s, access->max_tier)) {
-        settings_access_key(access, ACCESS_KEY_MAX_TIER, key);
+        source_access(s, p->user, "max_tier", source);
         return error_set(err, ERR_FORBIDDEN, "tier '%s' is above your ceiling, which is '%s' (%s)",
-                         tier->name, access->max_tier, key);
+                         tier->name, access->max_tier, source);
     }
     snprintf(c->tier, sizeof(c->tier), "%s", tier->name);
     snprintf(c->runtime, sizeof(c->runtime), "%s", tier->runtime);

@@ -11,6 +11,7 @@
 #include "backend/nvml.h"
 #include "fcgi/audit_command.h"
 #include "fcgi/check_command.h"
+#include "fcgi/explain_command.h"
 #include "fcgi/manager.h"
 #include "fcgi/token_command.h"
 #include "handlers/json.h"
@@ -27,6 +28,9 @@ static const char usage_text[] =
     "       sandboxd gpu [LIBRARY]  show what NVIDIA's library says, as JSON\n"
     "       sandboxd audit verify|export --state DIR\n"
     "       sandboxd token add|list|revoke --state DIR\n"
+    "       sandboxd explain --state DIR --user NAME [--tier T] [--agent A] [--template T]\n"
+    "                        [--sandbox] [--domain D]\n"
+    "                               what an execution would meet, and which rule decides\n"
     "       sandboxd openapi        print the API's description, as GET openapi.json answers it\n"
     "       sandboxd version\n"
     "\n"
@@ -145,6 +149,8 @@ main(int argc, char **argv)
         return audit_command(argc - 1, argv + 1);
     if (strcmp(command, "token") == 0)
         return token_command(argc - 1, argv + 1);
+    if (strcmp(command, "explain") == 0)
+        return explain_command(argc - 1, argv + 1);
     if (strcmp(command, "openapi") == 0 && argc == 2)
         return openapi();
     if (strcmp(command, "version") == 0 && argc == 2) {

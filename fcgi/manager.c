@@ -22,6 +22,7 @@
 #include "backend/log.h"
 #include "backend/metrics.h"
 #include "fcgi/metrics_server.h"
+#include "backend/secret.h"
 #include "fcgi/notify.h"
 #include "fcgi/role.h"
 #include "fcgi/state.h"
@@ -476,6 +477,8 @@ prepare(struct manager *m, struct error *err)
     r = state_take(&m->state, m->ctx, wait_seconds, err);
     if (r == 0)
         r = backend_instance(m->ctx, err);
+    if (r == 0)
+        r = secret_take(m->ctx, err);
     if (r == 0)
         r = engine_posture(m->ctx->posture, err);
     if (r == 0)

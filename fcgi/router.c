@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "backend/permission.h"
 #include "fcgi/accept.h"
 #include "fcgi/once.h"
 
@@ -133,23 +134,6 @@ find_method(const struct route *const *tables, const char *pattern, const char *
     return NULL;
 }
 
-static int
-check_role(const struct route *route, const struct settings *settings, const char *user,
-           int *ret_role, struct error *err)
-{
-    int role;
-
-    if (!user)
-        return error_set(err, ERR_UNAUTHENTICATED, "log in first");
-    role = settings_access(settings, user)->role;
-    if (role == ROLE_UNSET)
-        return error_set(err, ERR_FORBIDDEN, "user '%s' has no access to this service", user);
-    if (route->role == ROLE_UNSET || role < route->role)
-        return error_set(err, ERR_FORBIDDEN, "the role '%s' may not do this", role_names[role - 1]);
-    *ret_role = role;
-    return 0;
-}
-
 /* "application/json", in any case, with or without parameters; a merge patch has a type of its own
  * too. */
 static bool
@@ -274,6 +258,7 @@ run_route(const struct route *route, struct request *req, const struct incoming 
     req->body = body.data;
     req->json = body.json;
     req->query = query.data;
+    req->query_json = query.json;
     return once_serve(route, req, in, a);
 }
 
@@ -304,7 +289,9 @@ serve(const struct route *const *tables, struct backend *b, const struct incomin
     route = find_method(tables, m.pattern, in->method, a->allow);
     if (!route)
         return error_set(&a->error, ERR_METHOD_NOT_ALLOWED, "this path takes %s", a->allow);
-    r = check_role(route, b->settings, in->user, &req.role, &a->error);
+    if (!in->user)
+        return error_set(&a->error, ERR_UNAUTHENTICATED, "log in first");
+    r = permission_check(b->settings, in->user, route->role, &req.role, &a->error);
     if (r < 0)
         return r;
     snprintf(action, sizeof(action), "%s %s", route->method, in->path);

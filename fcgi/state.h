@@ -4,10 +4,12 @@
  *
  *     sandbox.db          the service account's
  *     token-key           likewise: what tokens are hashed with
+ *     instance secret     root's (backend.h, secret.h)
  *     yaml/               the admin's; not made here
- *     run/                sandboxd.pid, lock, shared, tool.lock, and the sockets control, exec,
- * auth (nginx's group) and broker, metrics (the service's group) guests/ slots/ workspaces/ root's;
- * the broker makes what is below log/
+ *     run/                sandboxd.pid, lock, shared, tool.lock, and the sockets: control, exec
+ *                         and auth of nginx's group, broker and metrics of the service's
+ *     guests/ slots/ workspaces/   root's; the broker makes what is below
+ *     log/
  */
 #ifndef FCGI_STATE_H
 #define FCGI_STATE_H

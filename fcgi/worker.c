@@ -95,8 +95,10 @@ answer(const struct worker_spec *w, struct backend *b, const struct incoming *in
         error_set(&a->error, ERR_OVERLOADED,
                   "as many executions run as may; try again in a moment");
     } else if (counts && !shares_take(w->shares, in->user)) {
-        error_set(&a->error, ERR_QUOTA_EXCEEDED,
-                  "as many of your executions run as may at one time; try again in a moment");
+        error_set(
+            &a->error, ERR_QUOTA_EXCEEDED,
+            "as many of your executions run as may at one time: three quarters of sandbox.yaml's "
+            "service.execution_threads; try again in a moment");
         a->error.retry_after_seconds = RETRY_SECONDS;
     } else {
         ask_router(w, b, in, stream, turn->fd, a);

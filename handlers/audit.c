@@ -58,8 +58,9 @@ audit_query_time(const char *name, const char *text, int64_t *ret_ms, struct err
 }
 
 static int
-filter_of(const struct audit_query *q, struct audit_filter *ret, struct error *err)
+filter_of(const struct request *req, struct audit_filter *ret, struct error *err)
 {
+    const struct audit_query *q = req->query;
     int r;
 
     *ret = (struct audit_filter){
@@ -72,7 +73,7 @@ filter_of(const struct audit_query *q, struct audit_filter *ret, struct error *e
         .kind = q->kind ? q->kind : AUDIT_EXECUTION,
         .limit = q->limit,
     };
-    r = page_position(q->cursor, &ret->before, err);
+    r = page_position(req, q->cursor, &ret->before, err);
     if (r == 0)
         r = audit_query_time("since", q->since, &ret->since_ms, err);
     return r < 0 ? r : audit_query_time("until", q->until, &ret->until_ms, err);
@@ -104,7 +105,7 @@ audit_get_list(const struct request *req, struct response *res, struct error *er
     struct audit_filter filter;
     int r;
 
-    r = filter_of(req->query, &filter, err);
+    r = filter_of(req, &filter, err);
     if (r == 0 && req->accept == ACCEPT_LINES)
         return audit_export(req, &filter, err);
     if (filter.limit == 0)
@@ -112,7 +113,7 @@ audit_get_list(const struct request *req, struct response *res, struct error *er
     if (r == 0)
         r = audit_list(req->backend, &caller, &filter, &page, err);
     if (r == 0)
-        r = response_json(res, 200, page_json("entries", page_items(&page), page.next), err);
+        r = response_json(res, 200, page_json(req, "entries", page_items(&page), page.next), err);
     audit_page_done(&page);
     return r;
 }

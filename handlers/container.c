@@ -133,12 +133,13 @@ containers_get(const struct request *req, struct response *res, struct error *er
     };
     int r;
 
-    r = page_position(q->cursor, &filter.before, err);
+    r = page_position(req, q->cursor, &filter.before, err);
     if (r == 0)
         r = container_list(req->backend, &caller, &filter, &page, err);
     if (r == 0)
         r = response_json(
-            res, 200, page_json("containers", page_items(req->backend->settings, &page), page.next),
+            res, 200,
+            page_json(req, "containers", page_items(req->backend->settings, &page), page.next),
             err);
     container_page_done(&page);
     return r;

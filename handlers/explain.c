@@ -48,9 +48,9 @@ limits_json(const struct explanation *x)
 static json_t *
 network_json(const struct explanation *x, bool asked)
 {
-    json_t *domain =
-        asked ? json_pack("{s:b, s:s}", "allowed", x->domain_allowed, "rule", x->domain_rule)
-              : json_null();
+    json_t *domain = asked ? json_pack("{s:b, s:s, s:s}", "allowed", x->domain_allowed, "rule",
+                                       x->domain_rule, "source", x->domain_source)
+                           : json_null();
 
     return json_pack("{s:o, s:s, s:o}", "mode", json_spelled(network_names, (int)x->network),
                      "source", x->network_source, "domain", domain);

@@ -51,6 +51,7 @@ struct request {
     const void *body;       /* the route's body struct, decoded; NULL if it has none */
     json_t *json;           /* the body as it came; NULL if the route takes none */
     const void *query;      /* the route's query struct, decoded; NULL if it has none */
+    json_t *query_json;     /* the query as it came, an object; NULL if the route takes none */
     const char *action;     /* method and path, for change entries */
     const char *nonce;      /* of a request with an Idempotency-Key, else NULL: ids of what it makes
                                are derived from it (id_derived()) */

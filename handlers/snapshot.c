@@ -68,11 +68,11 @@ snapshots_get(const struct request *req, struct response *res, struct error *err
     int64_t before = 0;
     int r;
 
-    r = page_position(q->cursor, &before, err);
+    r = page_position(req, q->cursor, &before, err);
     if (r == 0)
         r = snapshot_list(req->backend, &caller, req->params[0], before, limit, &page, err);
     if (r == 0)
-        r = response_json(res, 200, page_json("snapshots", page_items(&page), page.next), err);
+        r = response_json(res, 200, page_json(req, "snapshots", page_items(&page), page.next), err);
     snapshot_page_done(&page);
     return r;
 }

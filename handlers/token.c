@@ -90,11 +90,11 @@ tokens_get(const struct request *req, struct response *res, struct error *err)
     int64_t before = 0;
     int r;
 
-    r = page_position(q->cursor, &before, err);
+    r = page_position(req, q->cursor, &before, err);
     if (r == 0)
         r = token_list(req->backend, q->user, before, limit, &page, err);
     if (r == 0)
-        r = response_json(res, 200, page_json("tokens", page_items(&page), page.next), err);
+        r = response_json(res, 200, page_json(req, "tokens", page_items(&page), page.next), err);
     token_page_done(&page);
     return r;
 }

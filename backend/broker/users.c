@@ -25,10 +25,9 @@ users_find(struct docker *d, struct users *ret, struct error *err)
     if (r < 0)
         return r;
     if (info.remaps_users && info.root_uid == 0)
-        return error_set(err, ERR_CONFLICT,
-                         "the engine remaps users (userns-remap), but the name of its data "
-                         "directory, '%s', does not end in UID.GID, so that nobody knows to which",
-                         info.root_dir);
+        return error_set_detail(err, ERR_CONFLICT, info.root_dir,
+                                "the engine remaps users (userns-remap), but the name of its data "
+                                "directory does not end in UID.GID, so that nobody knows to which");
     *ret = (struct users){
         .remapped = info.remaps_users,
         .root_uid = info.root_uid,

@@ -71,6 +71,18 @@ places_find(const struct places *p, const char *pointer, size_t *ret_line, size_
     *ret_column = place ? place->column : 1;
 }
 
+json_t *
+places_lines(const struct places *p)
+{
+    json_auto_t *lines = json_object();
+
+    for (size_t i = 0; lines && i < p->count; i++)
+        if (json_object_set_new(lines, p->items[i].pointer,
+                                json_integer((json_int_t)p->items[i].line)) < 0)
+            return NULL;
+    return json_incref(lines);
+}
+
 int
 places_report(const struct places *p, size_t line, size_t column, const char *pointer,
               const char *detail, struct error *err)

@@ -7,6 +7,8 @@
 
 #include <stddef.h>
 
+#include <jansson.h>
+
 #include "backend/error.h"
 #include "backend/pointer.h"
 
@@ -31,6 +33,9 @@ void places_done(struct places *p);
  * nearest that is around it.
  */
 void places_find(const struct places *p, const char *pointer, size_t *ret_line, size_t *ret_column);
+
+/* JSON pointers to the numbers of their lines: a new object; NULL without memory. */
+json_t *places_lines(const struct places *p);
 
 /* Add a violation at a line and column that the caller knows. Returns -EINVAL. */
 int places_report(const struct places *p, size_t line, size_t column, const char *pointer,

@@ -53,6 +53,7 @@ settings_free(struct settings *s)
     for (i = 0; i < SETTINGS_DOCUMENT_COUNT; i++) {
         schema_release(documents[i].fields, s);
         json_decref(s->documents[i]);
+        json_decref(s->lines[i]);
     }
     json_decref(s->policy_json);
     json_decref(s->overrides);
@@ -121,6 +122,9 @@ read_document(struct settings *s, enum settings_document which, const char *dir,
         return r;
     root = files->file[which]->root;
     s->documents[which] = json_incref(root);
+    s->lines[which] = places_lines(&files->file[which]->places);
+    if (!s->lines[which])
+        return error_errno(err, ENOMEM, documents[which].name);
     if (which == SETTINGS_SANDBOX && json_is_object(root)) {
         defaults = sandbox_defaults();
         if (!defaults || fill_missing(root, defaults) < 0)
@@ -277,6 +281,7 @@ settings_with_overrides(const struct settings *base, json_t *overrides, struct s
     s->loaded_at_ms = base->loaded_at_ms;
     for (i = 0; i < SETTINGS_DOCUMENT_COUNT; i++) {
         s->documents[i] = json_incref(base->documents[i]);
+        s->lines[i] = json_incref(base->lines[i]);
         r = decode_document(s, (enum settings_document)i, NULL, err);
         if (r < 0)
             return r;

@@ -244,6 +244,8 @@ struct settings {
     json_t *merged;                    /* owned: what policy's strings are borrowed from */
     json_t *documents[SETTINGS_DOCUMENT_COUNT]; /* owned: the files and defaults, for all other
                                                    strings */
+    json_t *lines[SETTINGS_DOCUMENT_COUNT]; /* owned: of each file, JSON pointers to the numbers of
+                                               their lines (source.h) */
 };
 
 /*

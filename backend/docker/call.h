@@ -49,6 +49,12 @@ int docker_unexpected(const char *what, struct error *err);
  */
 void docker_message(const char *message, char *out, size_t size);
 
+/*
+ * As docker_message(), for the eyes of any client: a path that tells how this machine is laid out
+ * becomes "[path]". Paths that are alike everywhere, or of a sandbox, stay.
+ */
+void docker_sentence(const char *message, char *out, size_t size);
+
 /* What gVisor's arguments keep the runtime from, of which @runtime is the engine's entry (GET
  * /info); 0 for another runtime. */
 unsigned docker_runtime_lacks(const json_t *runtime);

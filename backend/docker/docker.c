@@ -153,7 +153,7 @@ refusal(const struct docker_request *req, struct docker_answer *a, struct error 
 
     if (docker_json(&a->body, 0, &root, NULL) == 0)
         message = json_string_value(json_object_get(root, "message"));
-    docker_message(message, sentence, sizeof(sentence));
+    docker_sentence(message, sentence, sizeof(sentence));
     docker_message(message, detail, sizeof(detail));
     if (!message)
         snprintf(detail, sizeof(detail), "%s %s: status %d", req->method, req->path, a->status);

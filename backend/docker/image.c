@@ -58,16 +58,19 @@ read_progress(struct buf *stream, struct error *err)
         json_auto_t *root = NULL;
         json_t *failure;
         json_error_t e;
-        char sentence[200];
+        const char *message;
+        char sentence[200], detail[320];
 
         root = json_loadb(stream->data, stream->len, JSON_DISABLE_EOF_CHECK, &e);
         if (!root || e.position <= 0)
             return docker_unexpected("ImageCreate", err);
         failure = json_object_get(root, "errorDetail");
         if (failure) {
-            docker_message(json_string_value(json_object_get(failure, "message")), sentence,
-                           sizeof(sentence));
-            return error_set(err, ERR_DOCKER, "Docker could not import the image: %s", sentence);
+            message = json_string_value(json_object_get(failure, "message"));
+            docker_sentence(message, sentence, sizeof(sentence));
+            docker_message(message, detail, sizeof(detail));
+            return error_set_detail(err, ERR_DOCKER, detail,
+                                    "Docker could not import the image: %s", sentence);
         }
         objects++;
         buf_consume(stream, (size_t)e.position);

@@ -146,15 +146,16 @@ take_object(struct progress *p, const json_t *object)
     const json_t *failure = json_object_get(object, "errorDetail");
     const char *message = json_string_value(json_object_get(failure, "message"));
     const char *text;
-    char sentence[200];
+    char sentence[200], detail[320];
 
     p->objects++;
     if (!message)
         message = json_string_value(json_object_get(object, "error"));
     if (failure || message) {
-        docker_message(message, sentence, sizeof(sentence));
-        p->failed = error_set(p->error, ERR_DOCKER, "the %s failed: %s", p->what,
-                              sentence[0] ? sentence : "Docker did not say why");
+        docker_sentence(message, sentence, sizeof(sentence));
+        docker_message(message, detail, sizeof(detail));
+        p->failed = error_set_detail(p->error, ERR_DOCKER, detail, "the %s failed: %s", p->what,
+                                     sentence[0] ? sentence : "Docker did not say why");
         return p->failed;
     }
     note_image(p, object);

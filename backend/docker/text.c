@@ -3,6 +3,7 @@
  */
 #include "backend/docker/call.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,6 +73,70 @@ docker_message(const char *message, char *out, size_t size)
             out[i - 1] = out[i] = ' '; /* U+0080 to U+009F control terminals as well */
     }
     out[len] = '\0';
+}
+
+/* Bytes of the path that begins at @at, a letter of @message; 0: none does. */
+static size_t
+path_length(const char *message, const char *at)
+{
+    static const char ends[] = " \t\r\n\"'`,;:=()[]{}<>|&";
+    bool after_scheme = at - message > 2 && memcmp(at - 3, "://", 3) == 0;
+    char before = ' ';
+
+    if (at > message)
+        before = at[-1];
+    if (at[0] != '/' || (before == ':' && at[1] == '/'))
+        return 0;
+    if (!after_scheme && (isalnum((unsigned char)before) || strchr("._-/", before)))
+        return 0;
+    return strcspn(at, ends);
+}
+
+/* Whether a path of @len bytes says nothing of this machine. */
+static bool
+path_is_common(const char *path, size_t len)
+{
+    static const char *const commons[] = {"/bin",  "/sbin", "/usr/bin",   "/lib",         "/dev",
+                                          "/proc", "/sys",  "/workspace", "/home/sandbox"};
+
+    for (size_t i = 0; i < ARRAY_LEN(commons); i++) {
+        size_t n = strlen(commons[i]);
+
+        if (len >= n && memcmp(path, commons[i], n) == 0 && (len == n || path[n] == '/'))
+            return true;
+    }
+    return len == 1;
+}
+
+/* Append @len bytes of @text to @out, of which *@used are used, as far as there is room. */
+static void
+append(char *out, size_t size, size_t *used, const char *text, size_t len)
+{
+    size_t room = size - 1 - *used;
+
+    memcpy(out + *used, text, len < room ? len : room);
+    *used += len < room ? len : room;
+}
+
+void
+docker_sentence(const char *message, char *out, size_t size)
+{
+    static const char hidden[] = "[path]";
+    const char *from = message ? message : "", *p = from;
+    char whole[1024] = "";
+    size_t used = 0;
+
+    while (*p && used < sizeof(whole) - 1) {
+        size_t len = path_length(from, p);
+
+        if (len > 0 && !path_is_common(p, len))
+            append(whole, sizeof(whole), &used, hidden, sizeof(hidden) - 1);
+        else
+            append(whole, sizeof(whole), &used, p, len ? len : 1);
+        p += len ? len : 1;
+    }
+    whole[used] = '\0';
+    docker_message(whole, out, size);
 }
 
 int

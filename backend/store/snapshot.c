@@ -15,8 +15,11 @@ check_count(struct store *s, const char *container_id, int64_t max, struct error
     if (sqlite3_step(st) != SQLITE_ROW)
         return store_fail(s, err);
     if (sqlite3_column_int64(st, 0) >= max)
-        return error_set(err, ERR_QUOTA_EXCEEDED,
-                         "a container may have %lld snapshots; delete one first", (long long)max);
+        return error_set(
+            err, ERR_QUOTA_EXCEEDED,
+            "a container may have %lld snapshots (sandbox.yaml: containers.snapshots_max); "
+            "delete one first",
+            (long long)max);
     return 0;
 }
 

@@ -15,6 +15,7 @@ static const struct suite suites[] = {
     {.name = "execute", .run = suite_execute},
     {.name = "explain", .run = suite_explain},
     {.name = "access", .run = suite_access},
+    {.name = "explain-rules", .run = suite_explain_rules},
     {.name = "containers", .run = suite_containers},
     {.name = "container-lists", .run = suite_container_lists},
     {.name = "scopes", .run = suite_scopes},
@@ -38,6 +39,7 @@ static const struct suite suites[] = {
     {.name = "identity", .run = suite_identity},
     {.name = "doors", .run = suite_doors},
     {.name = "door-limits", .run = suite_door_limits},
+    {.name = "roles", .run = suite_roles},
     {.name = "limits", .run = suite_limits},
     {.name = "templates", .run = suite_templates},
     {.name = "builds", .run = suite_builds},
@@ -66,6 +68,7 @@ static const struct suite suites[] = {
     {.name = "gvisor-network", .run = suite_gvisor_network},
     {.name = "processes", .run = suite_processes},
     {.name = "snapshot-crashes", .run = suite_snapshot_crashes},
+    {.name = "isolation", .run = suite_isolation},
     {.name = "engine", .run = suite_engine},
     /* clang-format on */
 };

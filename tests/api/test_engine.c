@@ -9,6 +9,7 @@
 #include "backend/cleanup.h"
 #include "tests/api/client.h"
 #include "tests/api/host.h"
+#include "tests/api/outage.h"
 #include "tests/api/suite.h"
 
 enum { PATIENCE_SECONDS = 90, LISTED = 12 };
@@ -70,65 +71,11 @@ assert_prints(const char *command, const char *expected)
     reply_done(&r);
 }
 
-static bool
-engine_is_gone(void *arg)
-{
-    return !host_runs(*(const pid_t *)arg);
-}
-
-static void
-stop_engine(void)
-{
-    pid_t pid = host_pid_file("docker/dockerd.pid");
-
-    assert_true(pid > 0);
-    assert_int_equal(kill(pid, SIGTERM), 0);
-    wait_until(engine_is_gone, &pid, PATIENCE_SECONDS, "the engine to end");
-}
-
-static bool
-engine_answers(void *arg)
-{
-    struct reply r = host_engine("GET", "/_ping", NULL);
-    bool answers = r.status == 200;
-
-    (void)arg;
-    reply_done(&r);
-    return answers;
-}
-
-/* Start the engine as nginx/standalone/up does it, without the rest of the server. */
-static void
-start_engine(void)
-{
-    if (!engine_answers(NULL))
-        assert_int_equal(
-            host_shell("bash -c '. nginx/standalone/lib.sh; . \"$standalone/engine.sh\";"
-                       " STATE_DIR=$SANDBOX_STATE; docker_host=$(private_host);"
-                       " private_start >/dev/null'"),
-            0);
-    wait_until(engine_answers, NULL, PATIENCE_SECONDS, "the engine to answer");
-}
-
 static int
 start_engine_and_close(void **state)
 {
-    start_engine();
+    outage_end();
     return box_close(state);
-}
-
-static bool
-docker_is_available(void *arg)
-{
-    struct reply r = call(ALICE, "GET", "/status", NULL, NULL);
-    bool available;
-
-    (void)arg;
-    assert_status(&r, 200);
-    available = bool_at(&r, "docker_available");
-    assert_true(null_at(&r, "docker_version") == !available);
-    reply_done(&r);
-    return available;
 }
 
 /* A failure is logged with whose request it was, and with nothing of what that was to run. */
@@ -158,27 +105,27 @@ static void
 an_engine_that_stops_is_said_so_and_taken_up_again(void **state)
 {
     (void)state;
-    assert_true(docker_is_available(NULL));
+    assert_true(outage_is_over(NULL));
     assert_prints("echo kept > /home/sandbox/file; echo one", "one\n");
-    stop_engine();
-    assert_false(docker_is_available(NULL));
+    outage_begin();
+    assert_false(outage_is_over(NULL));
     assert_unavailable("/containers", "{\"agent_id\": \"engine\", \"session_id\": \"2\"}");
     assert_unavailable("/execute",
                        "{\"agent_id\": \"engine\", \"command\": \"echo a-secret-word\"}");
     assert_unavailable("/execute", /* its container ended with the engine */
                        "{\"agent_id\": \"engine\", \"session_id\": \"1\", \"command\": \"true\"}");
-    start_engine();
-    wait_until(docker_is_available, NULL, PATIENCE_SECONDS, "docker_available");
+    outage_end();
+    wait_until(outage_is_over, NULL, PATIENCE_SECONDS, "docker_available");
     assert_prints("cat /home/sandbox/file", "kept\n");
 }
 
 static void
 restart_engine_with(const char *daemon_json)
 {
-    stop_engine();
+    outage_begin();
     host_write("docker/daemon.json", daemon_json);
-    start_engine();
-    wait_until(docker_is_available, NULL, PATIENCE_SECONDS, "docker_available");
+    outage_end();
+    wait_until(outage_is_over, NULL, PATIENCE_SECONDS, "docker_available");
 }
 
 static int
@@ -226,10 +173,10 @@ an_engine_that_hangs_is_said_so_and_holds_up_no_running_container(void **state)
     (void)state;
     assert_true(pid > 0);
     assert_int_equal(kill(pid, SIGSTOP), 0);
-    assert_false(docker_is_available(NULL));
+    assert_false(outage_is_over(NULL));
     assert_prints("echo runs", "runs\n");
     assert_int_equal(kill(pid, SIGCONT), 0);
-    wait_until(docker_is_available, NULL, PATIENCE_SECONDS, "docker_available");
+    wait_until(outage_is_over, NULL, PATIENCE_SECONDS, "docker_available");
 }
 
 static int

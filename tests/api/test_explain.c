@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backend/cleanup.h"
+#include "tests/api/said.h"
 #include "tests/api/steps.h"
 #include "tests/api/suite.h"
 
@@ -25,7 +26,7 @@ assert_source(const struct reply *r, const char *limit, double value, const char
     snprintf(path, sizeof(path), "limits.%s.value", limit);
     assert_true(number_at(r, path) == value);
     snprintf(path, sizeof(path), "limits.%s.source", limit);
-    assert_string_equal(text_at(r, path), source);
+    assert_said(text_at(r, path), source);
 }
 
 static void
@@ -41,7 +42,7 @@ without_a_tier_the_config_decides(void **state)
     assert_string_equal(text_at(&r, "template"), "base");
     assert_source(&r, "cpu_cores", 1, "sandbox.yaml: resource_limits.cpu_cores");
     assert_string_equal(text_at(&r, "network.mode"), "None");
-    assert_string_equal(text_at(&r, "network.source"), "sandbox.yaml: network_policy.enabled");
+    assert_said(text_at(&r, "network.source"), "sandbox.yaml: network_policy.enabled");
     assert_true(null_at(&r, "network.domain"));
     reply_done(&r);
     put = call(ADMIN, "PUT", "/config", "{\"resource_limits\": {\"memory_mb\": 100}}", NULL);
@@ -64,12 +65,14 @@ a_tier_is_the_requests_or_the_users(void **state)
 
     (void)state;
     assert_string_equal(text_at(&r, "tier"), "Standard");
-    assert_source(&r, "max_processes", 50, "tiers.yaml: Standard (the request's tier)");
+    assert_source(&r, "max_processes", 50,
+                  "tiers.yaml: tiers.Standard.max_processes (the request's tier)");
     assert_string_equal(text_at(&r, "network.mode"), "Restricted");
     reply_done(&r);
     r = explain(BOB, "{}");
     assert_string_equal(text_at(&r, "tier"), "Sandbox");
-    assert_source(&r, "memory_mb", 128, "tiers.yaml: Sandbox (access.yaml: the user's tier)");
+    assert_source(&r, "memory_mb", 128,
+                  "tiers.yaml: tiers.Sandbox.memory_mb (access.yaml: users.bob.tier)");
     reply_done(&r);
 }
 

@@ -166,6 +166,8 @@ test_refusals(void **state)
         {409, "{\"message\":\"in use\"}", "conflict", "Docker refused: in use"},
         {500, "{\"message\":\"OCI runtime: a\\tb\\u001b[31m\\u009bc\"}", "docker_error",
          "Docker refused: OCI runtime: a b [31m  c"},
+        {500, "{\"message\":\"mkdir /var/lib/docker/x: denied\"}", "docker_error",
+         "Docker refused: mkdir [path]: denied"},
         {400, "{\"message\":\"bad\"}", "docker_error", "Docker refused: bad"},
         {503, "{}", "docker_error", "status 503 without a message"},
         {500, "{\"message\":7}", "docker_error", "status 500 without a message"},
@@ -263,6 +265,60 @@ test_messages(void **state)
 
         docker_message(cases[i].in, out, sizeof(out));
         assert_string_equal(out, cases[i].out);
+    }
+}
+
+/* What a client is told of this machine's files. */
+static void
+test_sentence(void **state)
+{
+    static const struct {
+        const char *in, *out;
+    } cases[] = {
+        {NULL, ""},
+        {"/var/lib/docker/x", "[path]"},
+        {"mkdir /var/lib/docker/overlay2/ab-1: no space left on device",
+         "mkdir [path]: no space left on device"},
+        {"error mounting \"/srv/state/workspaces/u/a\" to rootfs at \"/workspace\"",
+         "error mounting \"[path]\" to rootfs at \"/workspace\""},
+        {"open '/run/x',(/etc/docker/key.json)", "open '[path]',([path])"},
+        {"src=/tmp/sandboxd-test.A/guests,dst=/.sandbox", "src=[path],dst=[path]"},
+        {"Get \"https://localhost:1/v2/\": dial tcp", "Get \"https://localhost:1/v2/\": dial tcp"},
+        {"dial unix:///var/run/docker.sock", "dial unix://[path]"},
+        {"stat //srv/state/x and a//b", "stat [path] and a//b"},
+        {"localhost:5000/a/b:latest not found", "localhost:5000/a/b:latest not found"},
+        {"The command '/bin/sh -c exit 3' returned 3",
+         "The command '/bin/sh -c exit 3' returned 3"},
+        {"exec /proc/self/fd/7, /dev/null, /bind/x", "exec /proc/self/fd/7, /dev/null, [path]"},
+        {"3/4 of / and ../x", "3/4 of / and ../x"},
+        {"/\xc3\xa4/b is \xc3\xa4", "[path] is \xc3\xa4"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char out[200], small[8];
+
+        docker_sentence(cases[i].in, out, sizeof(out));
+        assert_string_equal(out, cases[i].out);
+        docker_sentence(cases[i].in, small, sizeof(small));
+        assert_true(strlen(small) < sizeof(small));
+        assert_int_equal(strncmp(small, cases[i].out, strlen(small)), 0);
+    }
+}
+
+/* A message longer than any sentence hides its paths wherever they are. */
+static void
+test_long_sentence(void **state)
+{
+    char message[4096], out[200];
+
+    (void)state;
+    for (size_t at = 0; at < 400; at++) {
+        memset(message, 'x', sizeof(message));
+        memcpy(message + at, " /srv/state/", 12);
+        message[sizeof(message) - 1] = '\0';
+        docker_sentence(message, out, sizeof(out));
+        assert_null(strstr(out, "/s"));
     }
 }
 
@@ -381,6 +437,7 @@ main(void)
         cmocka_unit_test(test_hosts),        cmocka_unit_test(test_negotiation),
         cmocka_unit_test(test_transport),    cmocka_unit_test(test_nobody_there),
         cmocka_unit_test(test_refusals),     cmocka_unit_test(test_paths_are_checked),
+        cmocka_unit_test(test_sentence),     cmocka_unit_test(test_long_sentence),
         cmocka_unit_test(test_messages),     cmocka_unit_test(test_renegotiation),
         cmocka_unit_test(test_downgrade),    cmocka_unit_test(test_bad_request),
         cmocka_unit_test(test_reconnection),
