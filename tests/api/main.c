@@ -54,6 +54,8 @@ static const struct suite suites[] = {
     {.name = "runtimes", .run = suite_runtimes},
     {.name = "gvisor", .run = suite_gvisor},
     {.name = "service", .run = suite_service},
+    {.name = "edits", .run = suite_edits},
+    {.name = "tier-edits", .run = suite_tier_edits},
     {.name = "machine", .run = suite_machine},
     {.name = "gvisor-network", .run = suite_gvisor_network},
     {.name = "processes", .run = suite_processes},
