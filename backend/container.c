@@ -9,17 +9,44 @@
 #include "backend/background.h"
 #include "backend/gpu.h"
 #include "backend/guest/guest.h"
+#include "backend/log.h"
 #include "backend/pool.h"
 #include "backend/quota.h"
+#include "backend/refit.h"
 #include "backend/store/store.h"
 
 enum { PATH_SIZE = 4096 };
+
+/*
+ * @c with the limits that its tier has now, as far as they can be had: it starts with its old ones
+ * rather than not at all.
+ */
+static struct container
+refit_stopped(struct backend *b, struct store *store, const struct container *c)
+{
+    const struct tier *tier = refit_due(b->settings, c);
+    struct container fit = *c; /* borrows what @c owns */
+    struct error err = {0};
+    int r = tier ? refit_container(b, &fit, &err) : 0;
+
+    if (r == -ENOENT) { /* the engine has lost it: it will be made by what its row says */
+        error_clear(&err);
+        fit.limits.cpu_cores = tier->limits.cpu_cores;
+        fit.limits.memory_mb = tier->limits.memory_mb;
+        fit.limits.max_processes = tier->limits.max_processes;
+        r = store_container_limits(store, c->id, &fit.limits, &err);
+    }
+    if (r < 0)
+        log_warn("container %s starts with its old limits: %s", c->id, err.msg);
+    return fit;
+}
 
 /* Start the container in the engine, or make it anew there if the engine has lost it. */
 static int
 bring_up(struct backend *b, struct store *store, const struct container *c, struct error *err)
 {
-    const struct engine_spec spec = container_engine_spec(c);
+    const struct container fit = refit_stopped(b, store, c);
+    const struct engine_spec spec = container_engine_spec(&fit);
     int r = engine_start(b->engine, &spec, err);
 
     if (r == -ENOENT) {

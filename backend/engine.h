@@ -158,6 +158,21 @@ struct engine_disk {
 int engine_disk(struct engine *e, const char *id, int64_t limit_mb, struct engine_disk *ret,
                 struct error *err);
 
+/* What a container got of its tier's limits. */
+struct engine_fit {
+    struct limits limits; /* those of the tier: cpu_cores, memory_mb and max_processes count */
+    bool memory_kept;     /* but not the memory: so much of it is in use that its limit stays */
+    int64_t used_mb;      /* how much, if it is kept */
+};
+
+/*
+ * Give container @id, running or not, the CPU time, the memory and the processes that the broker's
+ * settings have for the tier @tier (60 s). Also ERR_NOT_FOUND; ERR_VALIDATION also where the broker
+ * knows no such tier (yet).
+ */
+int engine_refit(struct engine *e, const char *id, const char *tier, struct engine_fit *ret,
+                 struct error *err);
+
 /*
  * What @count (at most ENGINE_STATS_MAX) containers use now (30 s), read in one go: ids in @ids,
  * figures in the same places of @ret.

@@ -50,8 +50,9 @@ enum { ERROR_VIOLATIONS_MAX = 8 };
 
 /* One value that is not acceptable, for the `errors` of a 422. */
 struct violation {
-    char pointer[96]; /* RFC 6901 JSON pointer of the value */
-    char detail[160]; /* what was expected */
+    char pointer[96];      /* RFC 6901 JSON pointer of the value */
+    char detail[160];      /* what was expected */
+    unsigned line, column; /* of the file it is in, from 1; 0: it is in none */
 };
 
 /* Lifetime: scope. Initialise with {0}. */

@@ -15,15 +15,18 @@
 #include "backend/idle.h"
 #include "backend/log.h"
 #include "backend/metrics.h"
+#include "backend/refit.h"
 #include "backend/retention.h"
 #include "backend/snapshot.h"
 #include "backend/store/store.h"
 #include "backend/token.h"
+#include "backend/vet.h"
 
 enum {
     TICK_SECONDS = 1, /* how often the WAL, the background and disks are looked at */
     PASS_SECONDS = 60,
-    DOWN_SECONDS = 5, /* until the next look for an engine that is down */
+    DOWN_SECONDS = 5,  /* until the next look for an engine that is down */
+    REFIT_SECONDS = 5, /* until the next look at containers that have not got their limits yet */
     AUDIT_BATCH = 100
 };
 
@@ -344,15 +347,49 @@ tick(struct backend *b, struct disk_watch *disk)
         log_warn("janitor: %s (%s)", err.msg, err.detail);
 }
 
+/* Have containers follow their tiers. Returns when to do it again. */
+static int64_t
+refit(struct backend *b)
+{
+    struct error err = {0};
+    int r = refit_tend(b, &err);
+
+    if (r < 0 && err.code != ERR_DOCKER_DOWN)
+        log_warn("janitor: tiers' limits: %s (%s)", err.msg, err.detail);
+    return time_monotonic_ms() + (r == 0 ? PASS_SECONDS : REFIT_SECONDS) * INT64_C(1000);
+}
+
+/* What the YAML lost while the service was down does not keep it from starting. */
+static void
+warn_of_containers(struct backend *b)
+{
+    json_auto_t *list = json_array();
+    struct error err = {0};
+    json_t *sentence;
+    size_t i;
+    int r = backend_begin(b, &err);
+
+    if (r == 0)
+        r = list ? vet_containers(b, list, &err) : error_errno(&err, ENOMEM, "warnings");
+    backend_end(b);
+    if (r < 0)
+        log_warn("janitor: %s (%s)", err.msg, err.detail);
+    json_array_foreach(list, i, sentence)
+    {
+        log_warn("%s", json_string_value(sentence));
+    }
+}
+
 /* The loop: a tick a second, a pass a minute or when nudged, until TERM. */
 static void
 run(struct backend *b, const sigset_t *signals)
 {
     const struct timespec pause = {.tv_sec = TICK_SECONDS};
     struct disk_watch disk = {0};
-    int64_t next_ms = 0;
+    int64_t next_ms = 0, refit_ms = 0;
     bool down = false;
 
+    warn_of_containers(b);
     for (;;) {
         struct error err = {0};
         int sig;
@@ -362,6 +399,8 @@ run(struct backend *b, const sigset_t *signals)
             report(&err, &down);
             next_ms = time_monotonic_ms() + (down ? DOWN_SECONDS : PASS_SECONDS) * INT64_C(1000);
         }
+        if (time_monotonic_ms() >= refit_ms)
+            refit_ms = refit(b);
         tick(b, &disk);
         sig = sigtimedwait(signals, NULL, &pause);
         if (sig == SIGTERM)
@@ -369,6 +408,8 @@ run(struct backend *b, const sigset_t *signals)
         error_clear(&err);
         if (sig == SIGHUP && current_reload(b->context->current, &err) < 0)
             log_error("settings stay as they were: %s", err.msg);
+        if (sig == SIGHUP || sig == SIGUSR2)
+            refit_ms = 0;
         if (sig == SIGUSR2)
             next_ms = 0;
     }

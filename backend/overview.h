@@ -12,13 +12,16 @@
 #include "backend/engine.h"
 #include "backend/error.h"
 
+enum { OVERVIEW_YAML_ERROR_SIZE = SHARED_REFUSAL_SIZE };
+
 struct overview {
     bool engine_available;
     struct engine_info engine; /* zeroed while it is not available */
     struct counts counts;      /* of what the caller may see; executions since 00:00 UTC */
     int64_t uptime_seconds;    /* of the manager */
     json_t *warnings;          /* owned: sentences, warnings.h */
-    char yaml_error[512];      /* why the last reload was refused; "" if it was not */
+    char yaml_error[OVERVIEW_YAML_ERROR_SIZE]; /* why the last edit of the YAML was refused; "" if
+                                                  it was not; only admins get all of it */
 };
 
 /* Gather it for @caller; overview_done() frees it. An engine that is down is not an error. Errors:

@@ -10,7 +10,10 @@
 #include "backend/pointer.h"
 #include "backend/typo.h"
 
-enum { ITEM_BYTES_MAX = 4096 }; /* of one string of a FIELD_STRINGS that says nothing else */
+enum {
+    ITEM_BYTES_MAX = 4096, /* of one string of a FIELD_STRINGS that says nothing else */
+    SHOWN_MAX = 24         /* bytes of a value that a sentence shows */
+};
 
 #define LETTERS_AND_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -76,10 +79,23 @@ kind_of(const json_t *json)
     return "null";
 }
 
+/* Whether @json is a text that a sentence can show. */
+static bool
+is_showable(const json_t *json)
+{
+    size_t len = json_string_length(json);
+    const char *text = json_string_value(json);
+
+    return len > 0 && len <= SHOWN_MAX && strspn(text, LETTERS_AND_DIGITS " ._:/%+-") == len;
+}
+
 static void
 wrong_type(struct decoder *d, const struct pointer *at, const char *expected, const json_t *json)
 {
-    violation(d, at, "must be %s, not %s", expected, kind_of(json));
+    if (is_showable(json))
+        violation(d, at, "must be %s, not the text '%s'", expected, json_string_value(json));
+    else
+        violation(d, at, "must be %s, not %s", expected, kind_of(json));
 }
 
 static bool
@@ -170,7 +186,8 @@ static void
 decode_enum(struct decoder *d, const struct field *f, const struct pointer *at, json_t *json,
             void *out)
 {
-    char choices[120];
+    struct typo typo = {.word = json_is_string(json) ? json_string_value(json) : ""};
+    char choices[96];
     size_t len = 0, i;
     int value = json_is_string(json) ? schema_enum(f->values, json_string_value(json)) : 0;
 
@@ -179,10 +196,15 @@ decode_enum(struct decoder *d, const struct field *f, const struct pointer *at, 
         return;
     }
     choices[0] = '\0';
-    for (i = 0; f->values[i] && len < sizeof(choices); i++)
+    for (i = 0; f->values[i] && len < sizeof(choices); i++) {
         len += (size_t)snprintf(choices + len, sizeof(choices) - len, "%s%s", i ? ", " : "",
                                 f->values[i]);
-    violation(d, at, "must be one of %s", choices);
+        typo_offer(&typo, f->values[i]);
+    }
+    if (typo.nearest)
+        violation(d, at, "must be one of %s; did you mean '%s'?", choices, typo.nearest);
+    else
+        violation(d, at, "must be one of %s", choices);
 }
 
 static void
@@ -193,7 +215,7 @@ decode_bool(struct decoder *d, const struct field *f, const struct pointer *at, 
     if (json_is_boolean(json))
         *(bool *)out = json_is_true(json);
     else
-        wrong_type(d, at, "a boolean", json);
+        wrong_type(d, at, "true or false", json);
 }
 
 static void

@@ -176,6 +176,31 @@ shared_unlock(pthread_mutex_t **lock)
     *lock = NULL;
 }
 
+void
+shared_refuse(struct shared *s, const char *why)
+{
+    atomic_fetch_add(&s->refusal_turn, 1);
+    for (size_t i = 0; i < SHARED_REFUSAL_SIZE - 1; i++) {
+        atomic_store(&s->refusal[i], *why);
+        why += *why != '\0';
+    }
+    atomic_fetch_add(&s->refusal_turn, 1);
+}
+
+void
+shared_refusal(struct shared *s, char buf[SHARED_REFUSAL_SIZE])
+{
+    unsigned turn;
+
+    /* A manager that dies in the middle of a note takes everybody along: nobody waits for ever. */
+    do {
+        turn = atomic_load(&s->refusal_turn);
+        for (size_t i = 0; i < SHARED_REFUSAL_SIZE; i++)
+            buf[i] = atomic_load(&s->refusal[i]);
+    } while (turn % 2 == 1 || turn != atomic_load(&s->refusal_turn));
+    buf[SHARED_REFUSAL_SIZE - 1] = '\0';
+}
+
 bool
 shared_worker_alive(struct shared *s, uint64_t worker_id)
 {

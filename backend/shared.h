@@ -17,7 +17,12 @@
 #include "backend/error.h"
 #include "backend/metrics.h"
 
-enum { SHARED_LOCK_BUCKETS = 512, SHARED_WORKERS_MAX = 64, SHARED_USED_TOKENS = 256 };
+enum {
+    SHARED_LOCK_BUCKETS = 512,
+    SHARED_WORKERS_MAX = 64,
+    SHARED_USED_TOKENS = 256,
+    SHARED_REFUSAL_SIZE = 512
+};
 
 enum shared_lock_kind {
     SHARED_LOCK_SCOPE,     /* finding or making the container of a scope's key */
@@ -40,6 +45,8 @@ struct shared {
                              read the database, where the overrides are */
     atomic_uint_least64_t used_tokens[SHARED_USED_TOKENS]; /* whose use is to be written; 0: free */
     struct metrics metrics;
+    atomic_uint refusal_turn; /* odd while `refusal` is being written */
+    atomic_char refusal[SHARED_REFUSAL_SIZE];
     pthread_mutex_t writer;
     pthread_mutex_t scopes[SHARED_LOCK_BUCKETS];
     pthread_mutex_t containers[SHARED_LOCK_BUCKETS];
@@ -64,6 +71,13 @@ int shared_lock(struct shared *s, enum shared_lock_kind kind, const char *key, i
 
 /* Give a lock back; fit for _cleanup_. NULL is fine; *@lock is NULL afterwards. */
 void shared_unlock(pthread_mutex_t **lock);
+
+/* Note for all processes why the last edit of the YAML was refused; "": it was not. The manager's
+ * alone to call. It takes no lock, which somebody else could hold. */
+void shared_refuse(struct shared *s, const char *why);
+
+/* Copy what shared_refuse() noted to @buf. */
+void shared_refusal(struct shared *s, char buf[SHARED_REFUSAL_SIZE]);
 
 /* Whether the worker with this id (never 0) is alive. */
 bool shared_worker_alive(struct shared *s, uint64_t worker_id);

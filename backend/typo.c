@@ -4,8 +4,13 @@
 #include <ctype.h>
 #include <stdbool.h>
 #include <string.h>
+#include <strings.h>
 
-enum { LENGTH_MAX = 63 }; /* words beyond are not compared: the work is quadratic */
+enum {
+    LENGTH_MAX = 63, /* words beyond are not compared: the work is quadratic */
+    PART_MIN = 3,    /* letters of a word that may stand for a longer one */
+    PART_DISTANCE = LENGTH_MAX + 1
+};
 
 static bool
 same(char a, char b)
@@ -50,6 +55,18 @@ distance(const char *a, const char *b)
     return above[n];
 }
 
+/* Whether @word is the beginning or the end of @candidate, up to a '_'. */
+static bool
+is_part(const char *word, const char *candidate)
+{
+    size_t len = strlen(word), whole = strlen(candidate);
+
+    if (len < PART_MIN || len >= whole)
+        return false;
+    return (strncasecmp(candidate, word, len) == 0 && candidate[len] == '_') ||
+           (strcasecmp(candidate + whole - len, word) == 0 && candidate[whole - len - 1] == '_');
+}
+
 void
 typo_offer(struct typo *t, const char *candidate)
 {
@@ -58,7 +75,12 @@ typo_offer(struct typo *t, const char *candidate)
     if (len > LENGTH_MAX || strlen(candidate) > LENGTH_MAX)
         return;
     d = distance(t->word, candidate);
-    if (d > limit || d >= len || (t->nearest && d >= t->distance))
+    if (d > limit || d >= len) {
+        if (!is_part(t->word, candidate))
+            return;
+        d = PART_DISTANCE;
+    }
+    if (t->nearest && d >= t->distance)
         return;
     t->nearest = candidate;
     t->distance = d;

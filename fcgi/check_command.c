@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "backend/checkup.h"
 #include "backend/config/settings.h"
@@ -38,6 +39,21 @@ print_each(FILE *to, const char *prefix, const json_t *sentences)
     json_array_foreach(sentences, i, sentence)
     {
         fprintf(to, "%s%s\n", prefix, json_string_value(sentence));
+    }
+}
+
+/* Every mistake of the file with the first one, each with its place. */
+static void
+print_mistakes(const struct error *err)
+{
+    int name_len = (int)strcspn(err->msg, ":");
+
+    fprintf(stderr, "%s%s%s\n", err->msg, err->detail[0] ? ": " : "", err->detail);
+    for (size_t i = 1; i < err->violation_count; i++) {
+        const struct violation *v = &err->violations[i];
+
+        fprintf(stderr, "%.*s:%u:%u: %s%s%s\n", name_len, err->msg, v->line, v->column, v->pointer,
+                v->pointer[0] ? ": " : "", v->detail);
     }
 }
 
@@ -122,7 +138,7 @@ check_command(int argc, char **argv, const char *docker_host)
     snprintf(yaml_dir, sizeof(yaml_dir), "%s%s", state ? state : argv[optind],
              state ? "/yaml" : "");
     if (settings_load(yaml_dir, NULL, &settings, &err) < 0) {
-        fprintf(stderr, "%s%s%s\n", err.msg, err.detail[0] ? ": " : "", err.detail);
+        print_mistakes(&err);
         return 1;
     }
     print_counts(settings);

@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -21,11 +23,13 @@
 #include "backend/janitor.h"
 #include "backend/log.h"
 #include "backend/metrics.h"
-#include "fcgi/metrics_server.h"
 #include "backend/secret.h"
+#include "fcgi/edit.h"
+#include "fcgi/metrics_server.h"
 #include "fcgi/notify.h"
 #include "fcgi/role.h"
 #include "fcgi/state.h"
+#include "fcgi/watch.h"
 #include "fcgi/worker.h"
 
 enum {
@@ -60,9 +64,21 @@ struct manager {
     struct notify notify;
     struct child children[CHILDREN_MAX];
     size_t child_count;
-    sigset_t signals;
+    int signal_fd;
+    struct watch watch;
+    struct edit edit;
     pid_t pid;
 };
+
+/* In a child: close what is the manager's alone. */
+static void
+leave_manager(struct manager *m)
+{
+    close(m->state.pid_fd);
+    close(m->signal_fd);
+    watch_close(&m->watch);
+    notify_close(&m->notify);
+}
 
 /* The child's life, in the child. Returns its exit status. */
 static int
@@ -72,8 +88,9 @@ run_role(struct manager *m, const struct child *c)
     const int listeners[LANE_COUNT] = {s->control_fd, s->exec_fd, s->auth_fd};
     struct error err = {0};
 
-    close(s->pid_fd);
-    notify_close(&m->notify);
+    leave_manager(m);
+    if (m->edit.fd >= 0)
+        close(m->edit.fd);
     if (c->kind != KIND_BROKER)
         close(s->broker_fd);
     if (c->kind != KIND_WORKER) {
@@ -216,6 +233,89 @@ child_ended(struct manager *m, struct child *c, int status)
     c->start_at_ms = now + c->backoff_ms;
 }
 
+static void
+signal_kind(const struct manager *m, enum kind kind, int number)
+{
+    for (size_t i = 0; i < m->child_count; i++) {
+        if (m->children[i].kind == kind && m->children[i].pid > 0)
+            kill(m->children[i].pid, number);
+    }
+}
+
+/* In the process that looks at an edit. */
+static void
+leave_to_look(void *arg)
+{
+    struct manager *m = arg;
+
+    leave_manager(m);
+    close(m->state.broker_fd);
+    close(m->state.control_fd);
+    close(m->state.exec_fd);
+    close(m->state.auth_fd);
+    closep(&m->state.metrics_fd);
+}
+
+static void
+refuse_edit(struct manager *m, const char *why)
+{
+    log_error("the settings stay as they were: %s", why);
+    shared_refuse(m->ctx->shared, why);
+}
+
+/* Have the YAML looked at. One look at a time: what changes meanwhile is looked at afterwards. */
+static void
+look_at_edit(struct manager *m)
+{
+    struct error err = {0};
+
+    if (m->edit.pid > 0) {
+        m->edit.again = true;
+        return;
+    }
+    notify_tell(&m->notify, "RELOADING=1");
+    watch_note(&m->watch);
+    if (edit_begin(&m->edit, m->ctx, leave_to_look, m, &err) < 0) {
+        refuse_edit(m, err.detail);
+        notify_tell(&m->notify, "READY=1");
+    }
+}
+
+/* Our own copy is reloaded too: it is what a role that is started again begins with. The broker is
+ * the first: the others ask it for what they have read. */
+static void
+reload(struct manager *m)
+{
+    struct error err = {0};
+
+    if (current_reload(m->ctx->current, &err) < 0) {
+        refuse_edit(m, err.msg);
+        return;
+    }
+    log_info("settings reloaded");
+    shared_refuse(m->ctx->shared, "");
+    for (int kind = KIND_BROKER; kind <= KIND_METRICS; kind++)
+        signal_kind(m, (enum kind)kind, SIGHUP);
+}
+
+/* The process that looked at the edit has ended. What it has not seen does not come into force. */
+static void
+looked_at_edit(struct manager *m, int status)
+{
+    bool again = m->edit.again || watch_changed(&m->watch);
+    char why[EDIT_WHY_SIZE];
+    bool good = edit_end(&m->edit, status, why);
+
+    if (again)
+        look_at_edit(m);
+    else if (good)
+        reload(m);
+    else
+        refuse_edit(m, why);
+    if (m->edit.pid == 0)
+        notify_tell(&m->notify, "READY=1");
+}
+
 /* Reap every child that has ended; one SIGCHLD may stand for several. */
 static void
 reap(struct manager *m)
@@ -224,6 +324,8 @@ reap(struct manager *m)
     pid_t pid;
 
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == m->edit.pid)
+            looked_at_edit(m, status);
         for (size_t i = 0; i < m->child_count; i++) {
             if (m->children[i].pid == pid)
                 child_ended(m, &m->children[i], status);
@@ -231,29 +333,34 @@ reap(struct manager *m)
     }
 }
 
-/* Wait for a signal, at most @ms (-1: for ever), or until the service manager wants to hear of us.
- * Returns its number, 0 on timeout. */
+/* The sooner of two times from now; -1 is never. */
+static int64_t
+sooner(int64_t a_ms, int64_t b_ms)
+{
+    if (a_ms < 0 || b_ms < 0)
+        return a_ms < 0 ? b_ms : a_ms;
+    return a_ms < b_ms ? a_ms : b_ms;
+}
+
+/*
+ * Wait for a signal, at most @ms (-1: for ever), or until the service manager wants to hear of us,
+ * or the YAML was touched. Returns the signal's number, 0 without one.
+ */
 static int
 wait_signal(struct manager *m, int64_t ms)
 {
-    int64_t beat_ms = notify_beat(&m->notify);
-    struct timespec timeout;
-    int n;
+    struct pollfd fds[] = {{.fd = m->signal_fd, .events = POLLIN},
+                           {.fd = m->watch.fd, .events = POLLIN}}; /* -1 is passed over */
+    struct signalfd_siginfo info;
 
-    if (beat_ms >= 0 && (ms < 0 || beat_ms < ms))
-        ms = beat_ms;
-    timeout = (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-    n = ms < 0 ? sigwaitinfo(&m->signals, NULL) : sigtimedwait(&m->signals, NULL, &timeout);
-    return n > 0 ? n : 0;
-}
-
-static void
-signal_kind(const struct manager *m, enum kind kind, int number)
-{
-    for (size_t i = 0; i < m->child_count; i++) {
-        if (m->children[i].kind == kind && m->children[i].pid > 0)
-            kill(m->children[i].pid, number);
-    }
+    ms = sooner(ms, notify_beat(&m->notify));
+    if (poll(fds, ARRAY_LEN(fds), ms > INT_MAX ? INT_MAX : (int)ms) <= 0)
+        return 0;
+    if (fds[1].revents)
+        watch_read(&m->watch);
+    if (fds[0].revents && read(m->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+        return (int)info.ssi_signo;
+    return 0;
 }
 
 static bool
@@ -264,22 +371,6 @@ kind_runs(const struct manager *m, enum kind kind)
             return true;
     }
     return false;
-}
-
-/* Our own copy is reloaded too: it is what a role that is started again begins with. */
-static void
-reload(struct manager *m)
-{
-    struct error err = {0};
-
-    notify_tell(&m->notify, "RELOADING=1");
-    if (current_reload(m->ctx->current, &err) < 0)
-        log_error("the settings stay as they were: %s", err.msg);
-    else
-        log_info("settings reloaded");
-    for (int kind = KIND_BROKER; kind <= KIND_METRICS; kind++)
-        signal_kind(m, (enum kind)kind, SIGHUP);
-    notify_tell(&m->notify, "READY=1");
 }
 
 /* End every child of @kind: TERM, and KILL after @grace_ms. */
@@ -314,11 +405,11 @@ supervise(struct manager *m)
     /* The sockets listen: whoever connects now waits for a worker, and is not refused. */
     notify_tell(&m->notify, "READY=1\nSTATUS=serving");
     while (number != SIGTERM && number != SIGINT) {
-        number = wait_signal(m, due_ms);
+        number = wait_signal(m, sooner(due_ms, watch_due(&m->watch)));
         if (number == SIGCHLD)
             reap(m);
-        else if (number == SIGHUP)
-            reload(m);
+        if (number == SIGHUP || (watch_due(&m->watch) == 0 && watch_changed(&m->watch)))
+            look_at_edit(m);
         due_ms = start_due(m);
     }
     notify_tell(&m->notify, "STOPPING=1\nSTATUS=finishing requests");
@@ -488,31 +579,55 @@ prepare(struct manager *m, struct error *err)
                : r;
 }
 
-static void
-block_signals(struct manager *m)
+/* From now on signals come by a descriptor. */
+static int
+block_signals(struct manager *m, struct error *err)
 {
     static const int numbers[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
+    sigset_t set;
 
-    sigemptyset(&m->signals);
+    sigemptyset(&set);
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-        sigaddset(&m->signals, numbers[i]);
-    pthread_sigmask(SIG_BLOCK, &m->signals, NULL);
+        sigaddset(&set, numbers[i]);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGUSR1, SIG_IGN);
     signal(SIGUSR2, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
+    m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return m->signal_fd >= 0 ? 0 : error_errno(err, errno, "signalfd");
+}
+
+/* Without, a HUP still says that there is an edit. */
+static void
+watch_yaml(struct manager *m)
+{
+    struct error err = {0};
+
+    if (watch_open(&m->watch, m->ctx->state_dir, &err) < 0)
+        log_warn("edits of the YAML are not noticed, only HUP is: %s", err.detail);
 }
 
 int
 manager_run(struct service_context *ctx)
 {
-    struct manager m = {.ctx = ctx, .state = STATE_NONE, .notify = NOTIFY_NONE, .pid = getpid()};
+    struct manager m = {
+        .ctx = ctx,
+        .state = STATE_NONE,
+        .notify = NOTIFY_NONE,
+        .signal_fd = -1,
+        .watch = WATCH_NONE,
+        .edit = EDIT_NONE,
+        .pid = getpid(),
+    };
     struct error err = {0};
     int r;
 
     log_role("manager");
     r = prepare(&m, &err);
+    if (r == 0)
+        r = block_signals(&m, &err);
     if (r == 0) {
-        block_signals(&m);
+        watch_yaml(&m);
         plan_children(&m);
         supervise(&m);
     } else {
@@ -520,6 +635,8 @@ manager_run(struct service_context *ctx)
     }
     state_leave(&m.state);
     settings_unref(m.settings);
+    watch_close(&m.watch);
+    closep(&m.signal_fd);
     notify_close(&m.notify);
     if (r == 0)
         log_info("ended");

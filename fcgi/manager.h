@@ -10,8 +10,8 @@
  *             └─ egress    the service's account: the proxy of what runs in containers
  *
  * TERM and INT end the service (workers first, so that their requests still find the broker), HUP
- * reloads the YAML everywhere. A role that dies is started again at once, or after 1, 2, 4 … 30 s
- * while it lives less than 10 s each time.
+ * and an edit of the YAML reload it everywhere, or nowhere if it is not good. A role that dies is
+ * started again at once, or after 1, 2, 4 … 30 s while it lives less than 10 s each time.
  */
 #ifndef FCGI_MANAGER_H
 #define FCGI_MANAGER_H

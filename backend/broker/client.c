@@ -248,6 +248,17 @@ engine_disk(struct engine *e, const char *id, int64_t limit_mb, struct engine_di
 }
 
 int
+engine_refit(struct engine *e, const char *id, const char *tier, struct engine_fit *ret,
+             struct error *err)
+{
+    struct broker_refit_request request = {0};
+
+    snprintf(request.id, sizeof(request.id), "%s", id);
+    snprintf(request.tier, sizeof(request.tier), "%s", tier);
+    return call_one(e, BROKER_REFIT, &request, sizeof(request), 60, sizeof(*ret), ret, err);
+}
+
+int
 engine_stats(struct engine *e, const char (*ids)[CONTAINER_ID_SIZE], size_t count,
              struct engine_stats *ret, struct error *err)
 {

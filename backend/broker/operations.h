@@ -39,6 +39,8 @@ int broker_inspect(struct broker *b, struct docker *d, const char *id, struct en
                    struct error *err);
 int broker_disk(struct broker *b, struct docker *d, const char *id, int64_t limit_mb,
                 struct engine_disk *ret, struct error *err);
+int broker_refit(struct broker *b, struct docker *d, const char *id, const char *tier,
+                 struct engine_fit *ret, struct error *err);
 int broker_list(struct broker *b, struct docker *d, bool disk, struct engine_container **ret,
                 size_t *ret_count, struct error *err);
 int broker_rollback(struct broker *b, struct docker *d, const struct engine_spec *spec,

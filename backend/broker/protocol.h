@@ -32,12 +32,18 @@ enum broker_operation {
     BROKER_ADOPT,           /* struct engine_spec -> - */
     BROKER_IMAGE_ID,        /* char image[]       -> char image id[] */
     BROKER_SNAPSHOT_LIST,   /* -              -> char snapshot id[][] */
+    BROKER_REFIT,           /* struct broker_refit_request -> struct engine_fit */
     BROKER_DISK             /* struct broker_disk_request -> struct engine_disk */
 };
 
 struct broker_disk_request {
     char id[CONTAINER_ID_SIZE];
     int64_t limit_mb;
+};
+
+struct broker_refit_request {
+    char id[CONTAINER_ID_SIZE];
+    char tier[NAME_SIZE];
 };
 
 struct broker_rollback_request {

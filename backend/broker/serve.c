@@ -210,6 +210,23 @@ serve_disk(struct server *s, const union payload *p, size_t length, struct answe
 }
 
 static int
+serve_refit(struct server *s, const union payload *p, size_t length, struct answer *a,
+            struct error *err)
+{
+    const struct broker_refit_request *q = &p->refit;
+    _cleanup_(turn_end) struct turn turn = {0};
+    int r;
+
+    if (length != sizeof(*q) || !check_id(q->id) || !terminated(q->tier, sizeof(q->tier)))
+        return refuse(err);
+    r = answer_alloc(a, sizeof(struct engine_fit), err);
+    if (r < 0)
+        return r;
+    turn_begin(s->broker->turns, q->id, &turn);
+    return broker_refit(s->broker, s->docker, q->id, q->tier, a->data, err);
+}
+
+static int
 serve_list(struct server *s, const union payload *p, size_t length, struct answer *a,
            struct error *err)
 {
@@ -428,6 +445,7 @@ static const serve_fn operations[] = {
     [BROKER_BUILD] = serve_build,
     [BROKER_DISCARD] = serve_discard,
     [BROKER_DISK] = serve_disk,
+    [BROKER_REFIT] = serve_refit,
     [BROKER_LIST] = serve_list,
     [BROKER_STATS] = serve_stats,
     [BROKER_ROLLBACK] = serve_rollback,

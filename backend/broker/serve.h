@@ -32,6 +32,7 @@ union payload {
     struct broker_rollback_request rollback;
     struct broker_snapshot_request snapshot;
     struct broker_disk_request limit;
+    struct broker_refit_request refit;
     char snapshot_id[SNAPSHOT_ID_SIZE];
 };
 

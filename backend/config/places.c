@@ -87,9 +87,17 @@ int
 places_report(const struct places *p, size_t line, size_t column, const char *pointer,
               const char *detail, struct error *err)
 {
+    size_t count = err ? err->violation_count : 0;
+    int r;
+
     error_set(err, ERR_VALIDATION, "%s:%zu:%zu: %s%s%s", p->name, line, column, pointer,
               pointer[0] ? ": " : "", detail);
-    return error_violation(err, pointer, "%s", detail);
+    r = error_violation(err, pointer, "%s", detail);
+    if (err && err->violation_count > count) {
+        err->violations[count].line = (unsigned)line;
+        err->violations[count].column = (unsigned)column;
+    }
+    return r;
 }
 
 static int

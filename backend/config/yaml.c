@@ -82,6 +82,47 @@ has_tab_indent(const struct reader *r, size_t line)
     return at < end && *at == '\t';
 }
 
+/* What libyaml's problems mean to somebody who has just edited a file; the first that fits. */
+static const struct {
+    const char *problem, *meaning;
+} syntax_problems[] = {
+    {"mapping values are not allowed",
+     "a ':' where none is expected: see the indentation, and the space after each key's ':'"},
+    {"did not find expected key", "the indentation does not fit that of the lines above"},
+    {"did not find expected '-' indicator", "the indentation does not fit that of the list above"},
+    {"could not find expected ':'", "a key has to be followed by ':' and a space"},
+    {"did not find expected alphabetic or numeric",
+     "put a value that begins with '*' or '&' in quotes"},
+    {"found character that cannot start", "put a value that begins with this character in quotes"},
+    {"did not find expected ',' or ']'", "a list that begins with '[' has no ']', or lacks a ','"},
+    {"did not find expected ',' or '}'", "what begins with '{' has no '}', or lacks a ','"},
+    {"found unexpected end of stream", "a quote is opened and never closed"},
+    {"found unknown escape character", "a '\\' in double quotes has to be written '\\\\'"},
+};
+
+/* What @problem means, or itself. */
+static const char *
+find_meaning(const char *problem)
+{
+    for (size_t i = 0; i < ARRAY_LEN(syntax_problems); i++)
+        if (strncmp(problem, syntax_problems[i].problem, strlen(syntax_problems[i].problem)) == 0)
+            return syntax_problems[i].meaning;
+    return problem;
+}
+
+/* Whether a problem is one of what was begun: what is not closed is told of where it is opened. */
+static bool
+is_of_its_beginning(const yaml_parser_t *p)
+{
+    static const char *const contexts[] = {"quoted scalar", "simple key", "flow sequence",
+                                           "flow mapping"};
+
+    for (size_t i = 0; p->context && i < ARRAY_LEN(contexts); i++)
+        if (strstr(p->context, contexts[i]))
+            return true;
+    return false;
+}
+
 static int
 refuse_syntax(struct reader *r)
 {
@@ -104,8 +145,8 @@ refuse_syntax(struct reader *r)
     if (has_tab_indent(r, p->problem_mark.line))
         return refuse(r, NULL, p->problem_mark,
                       "not valid YAML: indent with spaces, not with tabs");
-    return refuse(r, NULL, p->problem_mark, "not valid YAML: %s%s%s", p->problem,
-                  p->context ? ", " : "", p->context ? p->context : "");
+    return refuse(r, NULL, is_of_its_beginning(p) ? p->context_mark : p->problem_mark,
+                  "not valid YAML: %s", find_meaning(p->problem));
 }
 
 static int

@@ -12,7 +12,11 @@
 #include "backend/docker/docker.h"
 #include "backend/docker/http.h"
 
-enum { DOCKER_PATH_MAX = 4096, DOCKER_LIST_MAX = 8 * 1024 * 1024 };
+enum {
+    DOCKER_PATH_MAX = 4096,
+    DOCKER_LIST_MAX = 8 * 1024 * 1024,
+    DOCKER_CPU_PERIOD_US = 100000
+};
 
 /*
  * Ask the engine for its versions (GET /version, 5 s) and settle on one, also if one was settled on
@@ -58,6 +62,10 @@ void docker_sentence(const char *message, char *out, size_t size);
 /* What gVisor's arguments keep the runtime from, of which @runtime is the engine's entry (GET
  * /info); 0 for another runtime. */
 unsigned docker_runtime_lacks(const json_t *runtime);
+
+/* What a container gets of every DOCKER_CPU_PERIOD_US: a share of the machine's time rather than
+ * NanoCpus, with which the engine refuses more than it has. */
+json_int_t docker_cpu_quota(double cores);
 
 /* ERR_VALIDATION unless @name can be a container's name or id. */
 int docker_name_check(const char *name, struct error *err);

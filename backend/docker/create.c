@@ -24,8 +24,6 @@ enum {
     CREATE_TIMEOUT_MS = 60000,
     INSPECT_TIMEOUT_MS = 10000,
     CPU_CORES_MAX = 4096,
-    CPU_PERIOD_US = 100000,
-    CPU_QUOTA_MIN_US = 1000,          /* the kernel takes no less */
     MEMORY_MIN_MB = 6,                /* the engine takes no less */
     MEMORY_MAX_MB = 64 * 1024 * 1024, /* its bytes fit an int64_t, with room */
     OOM_SCORE_ADJ = 500,              /* the host's own processes are to survive ours */
@@ -146,16 +144,6 @@ shm_bytes(int64_t memory_mb)
     return (memory_mb / 4 > SHM_MAX_MB ? SHM_MAX_MB : memory_mb / 4) * 1024 * 1024;
 }
 
-/* A share of the machine's time rather than NanoCpus, with which the engine refuses more than it
- * has. */
-static json_int_t
-cpu_quota(double cores)
-{
-    json_int_t quota = (json_int_t)(cores * CPU_PERIOD_US + 0.5);
-
-    return quota < CPU_QUOTA_MIN_US ? CPU_QUOTA_MIN_US : quota;
-}
-
 /* The GPUs by their numbers: a mere count would give every container the first ones. */
 static json_t *
 device_requests_json(const struct docker_create *spec)
@@ -213,8 +201,8 @@ host_config_json(const struct docker_create *spec)
                                   " s:[s], s:[s,s,s,s], s:[s,o], s:{s:s}, s:{s:s,s:{}}}",
         "Memory", memory,
         "MemorySwap", memory, /* memory and swap together: no swap */
-        "CpuPeriod", (json_int_t)CPU_PERIOD_US,
-        "CpuQuota", cpu_quota(spec->cpu_cores),
+        "CpuPeriod", (json_int_t)DOCKER_CPU_PERIOD_US,
+        "CpuQuota", docker_cpu_quota(spec->cpu_cores),
         "PidsLimit", (json_int_t)spec->pids_limit,
         "OomScoreAdj", (int)OOM_SCORE_ADJ,
         "ShmSize", shm_bytes(spec->memory_mb),

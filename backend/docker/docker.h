@@ -172,6 +172,20 @@ int docker_container_places(struct docker *d, const char *id, struct docker_plac
                             struct error *err);
 void docker_places_done(struct docker_places *p);
 
+/* Limits that a container is to have from now on. Each that is 0 stays as it is. */
+struct docker_limits {
+    double cpu_cores;
+    int64_t memory_mb;
+    int64_t pids_limit; /* of the whole container */
+};
+
+/*
+ * ContainerUpdate (30 s), of a container that runs or not. ERR_DOCKER: also where the kernel does
+ * not take a limit, such as less memory than is in use; then none is changed.
+ */
+int docker_container_update(struct docker *d, const char *id, const struct docker_limits *limits,
+                            struct error *err);
+
 /* Free what an inspected container owns. */
 void docker_container_done(struct docker_container *c);
 

@@ -285,6 +285,34 @@ store_container_status(struct store *s, const char *id, enum container_status st
 }
 
 int
+store_container_limits(struct store *s, const char *id, const struct limits *limits,
+                       struct error *err)
+{
+    _cleanup_(store_tx_done) struct store_tx tx = {0};
+    sqlite3_stmt *st;
+    int changed, r;
+
+    r = store_tx_begin(s, true, &tx, err);
+    if (r < 0)
+        return r;
+    st = store_stmt(s, STMT_CONTAINER_LIMITS, err);
+    if (!st)
+        return -EIO;
+    stmt_bind_text(st, 1, id);
+    sqlite3_bind_double(st, 2, limits->cpu_cores);
+    sqlite3_bind_int64(st, 3, limits->memory_mb);
+    sqlite3_bind_int64(st, 4, limits->max_processes);
+    r = stmt_run(s, st, err);
+    stmt_release(&st);
+    changed = sqlite3_changes(s->db);
+    if (r == 0)
+        r = store_tx_commit(&tx, err);
+    if (r == 0 && changed == 0)
+        return error_set(err, ERR_NOT_FOUND, "there is no such container");
+    return r;
+}
+
+int
 store_container_removing(struct store *s, const char *id, struct error *err)
 {
     int changed;

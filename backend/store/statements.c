@@ -91,6 +91,8 @@ const char *const statement_sql[STMT_COUNT] = {
     [STMT_CONTAINER_STATUS] =
         "UPDATE container SET status = ?2, started_at = iif(?2 = 'running', ?3, started_at) "
         "WHERE id = ?1 AND status <> 'removing'",
+    [STMT_CONTAINER_LIMITS] =
+        "UPDATE container SET cpu_cores = ?2, memory_mb = ?3, max_processes = ?4 WHERE id = ?1",
     [STMT_CONTAINER_REMOVING] =
         "UPDATE container SET status = 'removing', scope_key = NULL WHERE id = ?1",
     [STMT_CONTAINER_DELETE] = "DELETE FROM container WHERE id = ?1",

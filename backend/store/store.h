@@ -109,6 +109,11 @@ void store_container_list_free(struct container *list, size_t count);
 int store_container_all(struct store *s, struct container **ret, size_t *ret_count,
                         struct error *err);
 
+/* Note the CPU time, the memory and the processes that @limits have as the container's. Errors:
+ * ERR_NOT_FOUND. */
+int store_container_limits(struct store *s, const char *id, const struct limits *limits,
+                           struct error *err);
+
 /* Note the container's state. Running sets started_at to @now_ms. Errors: ERR_NOT_FOUND. */
 int store_container_status(struct store *s, const char *id, enum container_status status,
                            int64_t now_ms, struct error *err);

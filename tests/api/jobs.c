@@ -168,9 +168,8 @@ reloaded(void *arg)
            reloads_of("worker") >= before->workers + host_role("worker").count;
 }
 
-/* Have every process read the YAML again. */
-static void
-reload(void)
+void
+yaml_reload(void)
 {
     struct reload before = {reloads_of("broker"), reloads_of("builder"), reloads_of("worker")};
 
@@ -187,7 +186,7 @@ yaml_edit(const char *name, const char *script)
                    "sed -E -i '%s' %s && ! cmp -s %s %s.kept",
                    name, name, name, script, name, name, name),
         0);
-    reload();
+    yaml_reload();
 }
 
 void
@@ -201,7 +200,7 @@ yaml_restore(void)
                        "%s; fi",
                        yaml_files[i], yaml_files[i], yaml_files[i]),
             0);
-    reload();
+    yaml_reload();
     edited = false;
 }
 

@@ -32,6 +32,9 @@ char *template_member(const char *name, const char *member);
 /* Whether @command, run by admin in the template @name, prints exactly @expected. */
 void assert_prints(const char *name, const char *command, const char *expected);
 
+/* Have every process read the YAML again, which has to be good, and wait until they have. */
+void yaml_reload(void);
+
 /* Put the YAML file @name aside, and edit it with the sed(1) script @script; then all processes
  * have it. yaml_restore() puts it back. */
 void yaml_edit(const char *name, const char *script);

@@ -64,6 +64,8 @@ static const struct suite suites[] = {
     {.name = "quotas", .run = suite_quotas},
     {.name = "run-as", .run = suite_run_as},
     {.name = "metrics", .run = suite_metrics},
+    {.name = "edits", .run = suite_edits},
+    {.name = "tier-edits", .run = suite_tier_edits},
     {.name = "machine", .run = suite_machine},
     {.name = "gvisor-network", .run = suite_gvisor_network},
     {.name = "processes", .run = suite_processes},

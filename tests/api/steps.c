@@ -201,16 +201,23 @@ shown_everywhere(void *arg)
 }
 
 void
-reload_until(const char *path, const char *member, const char *expected)
+noticed_until(const char *path, const char *member, const char *expected)
 {
     json_auto_t *value = json_loads(expected, JSON_DECODE_ANY, NULL);
     struct expectation e = {.path = path, .member = member, .value = value};
-    _cleanup_(freep) char *pid = state_file("run/sandboxd.pid");
 
     assert_non_null(value);
+    wait_until(shown_everywhere, &e, RELOAD_SECONDS, "the reloaded YAML in force");
+}
+
+void
+reload_until(const char *path, const char *member, const char *expected)
+{
+    _cleanup_(freep) char *pid = state_file("run/sandboxd.pid");
+
     assert_non_null(pid);
     assert_int_equal(kill((pid_t)strtol(pid, NULL, 10), SIGHUP), 0);
-    wait_until(shown_everywhere, &e, RELOAD_SECONDS, "the reloaded YAML in force");
+    noticed_until(path, member, expected);
 }
 
 /* Lifetime: from pending_start() to pending_finish(). */

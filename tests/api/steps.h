@@ -44,6 +44,9 @@ size_t count_files(const char *name);
  * @member whichever process answers. */
 void reload_until(const char *path, const char *member, const char *expected);
 
+/* As reload_until(), but nobody is told: an edit has to be noticed. */
+void noticed_until(const char *path, const char *member, const char *expected);
+
 /* A request of several at one time. */
 struct parallel {
     const char *user, *method, *path, *body; /* body: NULL or JSON text */

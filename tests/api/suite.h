@@ -64,5 +64,7 @@ int suite_pool_upkeep(void);
 int suite_network(void);
 int suite_network_upkeep(void);
 int suite_network_clients(void);
+int suite_edits(void);
+int suite_tier_edits(void);
 
 #endif

@@ -191,6 +191,34 @@ good_spec(void)
     };
 }
 
+/* A captured worker asks for limits by the name of a tier, never by figures. */
+static void
+limits_are_those_of_a_tier_that_there_is(void **state)
+{
+    static const struct {
+        struct broker_refit_request request;
+        int code;
+    } cases[] = {
+        {{"container_0123456789ab", "Standard"}, ERR_DOCKER_DOWN},
+        {{"container_0123456789ab", "sTANDARD"}, ERR_DOCKER_DOWN},
+        {{"container_0123456789ab", "Gold"}, ERR_VALIDATION},
+        {{"container_0123456789ab", ""}, ERR_VALIDATION},
+        {{"container_../../etc", "Standard"}, ERR_VALIDATION},
+        {{"", "Standard"}, ERR_VALIDATION},
+    };
+    struct broker_refit_request endless = {.id = "container_0123456789ab"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        print_message("%s, %s\n", cases[i].request.id, cases[i].request.tier);
+        assert_int_equal(ask(BROKER_REFIT, &cases[i].request, sizeof(cases[i].request)),
+                         cases[i].code);
+    }
+    memset(endless.tier, 'a', sizeof(endless.tier));
+    assert_int_equal(ask(BROKER_REFIT, &endless, sizeof(endless)), ERR_VALIDATION);
+    assert_int_equal(ask(BROKER_REFIT, &endless, sizeof(endless) - 1), ERR_VALIDATION);
+}
+
 static void
 without_an_engine_the_answer_says_so(void **state)
 {
@@ -665,6 +693,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_an_engine_the_answer_says_so),
+        cmocka_unit_test(limits_are_those_of_a_tier_that_there_is),
         cmocka_unit_test(specs_are_checked_again),
         cmocka_unit_test(the_pool_has_no_owner_and_others_do),
         cmocka_unit_test(rollbacks_are_checked_as_creations_are),

@@ -78,6 +78,43 @@ test_lifecycle(void **state)
     }
 }
 
+/* Only what is to change is named: a limit of 0 would be none. */
+static void
+test_update(void **state)
+{
+    static const struct {
+        struct docker_limits limits;
+        const char *body;
+    } cases[] = {
+        {{.cpu_cores = 0.5, .memory_mb = 64, .pids_limit = 9},
+         "{\"CpuPeriod\": 100000, \"CpuQuota\": 50000, \"Memory\": 67108864,"
+         " \"MemorySwap\": 67108864, \"PidsLimit\": 9}"},
+        {{.pids_limit = 9}, "{\"PidsLimit\": 9}"},
+        {{.cpu_cores = 0.001}, "{\"CpuPeriod\": 100000, \"CpuQuota\": 1000}"},
+    };
+    static const char asked[] = "POST /v1.41/containers/x/update";
+    const struct fake_route routes[] = {
+        {"GET /version", 200, VERSION_141, FAKE_PLAIN},
+        {asked, 200, "{\"Warnings\":null}", FAKE_PLAIN},
+        {0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        _cleanup_(docker_freep) struct docker *d = new_client();
+        json_auto_t *sent = NULL, *expected = json_loads(cases[i].body, 0, NULL);
+        _cleanup_(freep) char *body = NULL;
+
+        fake_docker_serve(&fake, routes);
+        assert_int_equal(docker_container_update(d, "x", &cases[i].limits, NULL), 0);
+        assert_asked(1, asked);
+        body = fake_docker_body(&fake);
+        sent = json_loads(body, 0, NULL);
+        assert_true(json_equal(sent, expected));
+        assert_int_equal(docker_container_update(d, "x/../y", &cases[i].limits, NULL), -EINVAL);
+    }
+}
+
 static void
 test_stop_grace(void **state)
 {
@@ -300,10 +337,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lifecycle),     cmocka_unit_test(test_stop_grace),
-        cmocka_unit_test(test_nothing_sent),  cmocka_unit_test(test_list),
-        cmocka_unit_test(test_list_variants), cmocka_unit_test(test_inspect),
-        cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_lifecycle), cmocka_unit_test(test_stop_grace),
+        cmocka_unit_test(test_update),    cmocka_unit_test(test_nothing_sent),
+        cmocka_unit_test(test_list),      cmocka_unit_test(test_list_variants),
+        cmocka_unit_test(test_inspect),   cmocka_unit_test(test_stats),
     };
 
     return docker_case_run(tests);

@@ -105,7 +105,7 @@ what_is_wrong_is_told_with_its_place(void **state)
         {"egress:\n  ports: [65536]\n",
          "sandbox.yaml:2:11: /egress/ports/0: must be between 1 and 65535"},
         {"egress:\n  ports: ['443']\n",
-         "sandbox.yaml:2:11: /egress/ports/0: must be an integer, not a string"},
+         "sandbox.yaml:2:11: /egress/ports/0: must be an integer, not the text '443'"},
         {"egress:\n  ports: 443\n",
          "sandbox.yaml:2:3: /egress/ports: must be a list of integers, not an integer"},
         {"egress:\n  connections_max: 0\n",

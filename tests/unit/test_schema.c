@@ -82,15 +82,15 @@ static const struct {
     {"'ident': '-a'", "/ident", "must start with a letter or digit and hold only letters, digits, '.', '_' and '-'"},
     {"'ident': ''", "/ident", "must not be empty"},
     {"'ident': 'abcdefghi'", "/ident", "must be at most 8 bytes"},
-    {"'colour': 'Red'", "/colour", "must be one of red, green, blue"},
+    {"'colour': 'Red'", "/colour", "must be one of red, green, blue; did you mean 'red'?"},
     {"'colour': false", "/colour", "must be one of red, green, blue"},
-    {"'flag': 1", "/flag", "must be a boolean, not an integer"},
-    {"'flag': 'true'", "/flag", "must be a boolean, not a string"},
+    {"'flag': 1", "/flag", "must be true or false, not an integer"},
+    {"'flag': 'true'", "/flag", "must be true or false, not the text 'true'"},
     {"'whole': 0", "/whole", "must be between 1 and 500"},
     {"'whole': 501", "/whole", "must be between 1 and 500"},
     {"'whole': 1.0", "/whole", "must be an integer, not a real number"},
     {"'whole': true", "/whole", "must be an integer, not a boolean"},
-    {"'whole': '7'", "/whole", "must be an integer, not a string"},
+    {"'whole': '7'", "/whole", "must be an integer, not the text '7'"},
     {"'below_zero': -6", "/below_zero", "must be between -5 and 0"},
     {"'below_zero': 1", "/below_zero", "must be between -5 and 0"},
     {"'at_least': 2", "/at_least", "must be at least 3"},
@@ -98,7 +98,7 @@ static const struct {
     {"'ratio': -0.5", "/ratio", "must be greater than 0"},
     {"'ratio': 8.5", "/ratio", "must be at most 8"},
     {"'ratio': []", "/ratio", "must be a number, not a list"},
-    {"'words': 'a'", "/words", "must be a list of strings, not a string"},
+    {"'words': 'a'", "/words", "must be a list of strings, not the text 'a'"},
     {"'words': ['a', 'b', 'c']", "/words", "must hold at most 2 entries"},
     {"'words': ['a', 7]", "/words/1", "must be a string, not an integer"},
     {"'words': ['a', '']", "/words/1", "must not be empty"},
@@ -110,7 +110,7 @@ static const struct {
     {"'numbers': [65536]", "/numbers/0", "must be between 1 and 65535"},
     {"'numbers': [-1]", "/numbers/0", "must be between 1 and 65535"},
     {"'numbers': [1, 2.0]", "/numbers/1", "must be an integer, not a real number"},
-    {"'numbers': ['80']", "/numbers/0", "must be an integer, not a string"},
+    {"'numbers': ['80']", "/numbers/0", "must be an integer, not the text '80'"},
     {"'numbers': [null]", "/numbers/0", "must be an integer, not null"},
     {"'numbers': [[80]]", "/numbers/0", "must be an integer, not a list"},
     {"'map': []", "/map", "must be an object of strings, not a list"},
@@ -282,7 +282,7 @@ test_all_violations_in_order(void **state)
     assert_int_equal(err.violation_count, ARRAY_LEN(pointers));
     for (i = 0; i < ARRAY_LEN(pointers); i++)
         assert_string_equal(err.violations[i].pointer, pointers[i]);
-    assert_string_equal(err.msg, "/flag: must be a boolean, not an integer");
+    assert_string_equal(err.msg, "/flag: must be true or false, not an integer");
 }
 
 static void
