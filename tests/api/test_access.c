@@ -112,7 +112,7 @@ a_ceiling_is_told_with_its_key(void **state)
     assert_string_equal(text_at(&r, "code"), "forbidden");
     assert_string_equal(text_at(&r, "detail"),
                         "tier 'Elevated' is above your ceiling, which is 'Standard' "
-                        "(access.yaml: default.max_tier)");
+                        "(access.yaml:13: default.max_tier)");
     reply_done(&r);
 }
 

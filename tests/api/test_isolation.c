@@ -191,6 +191,7 @@ values_of(const struct field *f, struct pair out[VALUES_MAX])
         {"session_id", NEEDLE "-s", "nobodys-s"},
         {"container_id", tenant_alice.containers[0], MISSING_CONTAINER},
         {"owner", ALICE, "nobody"},
+        {"user", ALICE, "nobody"},
         {"cursor", alices_cursor, MISSING_CURSOR},
         {"tier", "Standard", "Standard"},
         {"since", "2020-01-01T00:00:00Z", "2020-01-01T00:00:00Z"},
