@@ -49,6 +49,7 @@ function run(command) {
 const shape = (output) =>
   output
     .replace(idPattern, (id) => `${id.split("_")[0]}_ID`)
+    .replace(/(?<="next_cursor":")[\w-]+/g, "CURSOR")
     .replace(/\bsbx_[0-9a-f]{64}\b/g, "TOKEN")
     .replace(/\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?/g, "TIME")
     .replace(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, "UUID")
