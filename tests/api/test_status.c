@@ -202,7 +202,7 @@ whoami_knows_every_user(void **state)
     for (size_t i = 0; i < ARRAY_LEN(users); i++) {
         struct reply r = fetch(users[i].user, "/whoami");
 
-        assert_members(r.json, "user role tier max_tier limits usage");
+        assert_members(r.json, "user role group tier max_tier limits usage quotas");
         assert_members(at(&r, "limits"),
                        "cpu_cores memory_mb disk_mb max_processes timeout_seconds");
         assert_members(at(&r, "usage"), "containers executions_running executions_today");
