@@ -175,7 +175,10 @@ the_service_manager_is_told(void **state)
     assert_int_equal(status, 0);
     close(s.fd);
     assert_json_log("second/said");
-    assert_int_equal(host_shell("rm -rf \"$SANDBOX_STATE/second\" \"$SANDBOX_STATE/notify\""), 0);
+    assert_int_equal(host_shell("cd \"$SANDBOX_STATE\" && nft delete table inet "
+                                "\"sandboxd_$(cat second/instance)\" 2>/dev/null; "
+                                "rm -rf \"$SANDBOX_STATE/second\" \"$SANDBOX_STATE/notify\""),
+                     0);
 }
 
 /* `check` of the server's state: its exit status. What it says is in the state directory's file
