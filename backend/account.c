@@ -1,5 +1,6 @@
 /* Accounts of the host: see account.h. */
 #include "backend/account.h"
+#include "backend/config/source.h"
 
 #include <errno.h>
 #include <pwd.h>
@@ -23,9 +24,9 @@ spell(const char *pattern, const char *user, char out[NAME_MAX_BYTES])
 static int
 refuse(const struct access_rule *rule, const char *what, struct error *err)
 {
-    char key[ACCESS_KEY_SIZE];
+    char key[SOURCE_SIZE];
 
-    settings_access_key(rule, ACCESS_KEY_RUN_AS, key);
+    source_access_key(rule, ACCESS_KEY_RUN_AS, key);
     return error_set(err, ERR_CONFLICT, "%s names %s", key, what);
 }
 

@@ -30,7 +30,7 @@ tier_source(const struct settings *s, const struct placement *where, const struc
     char tier[SOURCE_SIZE], choice[SOURCE_SIZE];
 
     source_find(s, SETTINGS_TIERS, tier, "tiers", plan->tier, key, (char *)NULL);
-    source_access(s, where->user, "tier", choice);
+    source_access(s, where->user, ACCESS_KEY_TIER, choice);
     snprintf(out, EXPLAIN_SOURCE_SIZE, "%s (%s)", tier,
              where->tier ? "the request's tier" : choice);
 }

@@ -16,7 +16,7 @@ permission_check(const struct settings *s, const char *user, int least, int *ret
                          "nor a default",
                          user);
     if (least == ROLE_UNSET || role < least) {
-        source_access(s, user, "role", source);
+        source_access(s, user, ACCESS_KEY_ROLE, source);
         return error_set(err, ERR_FORBIDDEN, "the role '%s' may not do this (%s)",
                          role_names[role - 1], source);
     }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "backend/config/source.h"
 #include "backend/store/store.h"
 
 enum { SOON_SECONDS = 1 };
@@ -46,10 +47,10 @@ quota_refuse(const struct backend *b, const char *owner, const struct quota_gate
              struct error *err)
 {
     const struct access_rule *rule = settings_access(b->settings, owner);
-    char key[ACCESS_KEY_SIZE];
+    char key[SOURCE_SIZE];
     int r;
 
-    settings_access_key(rule, ACCESS_KEY_QUOTAS + (int)gate->which, key);
+    source_access_key(rule, ACCESS_KEY_QUOTAS + (int)gate->which, key);
     r = error_set(err, refusals[gate->which].code, "%s is %lld, and %s", key,
                   (long long)gate->quotas->most[gate->which], refusals[gate->which].rest);
     if (err)

@@ -15,9 +15,6 @@
 #include "backend/cleanup.h"
 #include "backend/token_key.h"
 
-static const char *const yaml_names[] = {"sandbox.yaml", "tiers.yaml", "templates.yaml",
-                                         "access.yaml"};
-
 static const struct passwd *
 find_account(const char *name)
 {
@@ -81,11 +78,9 @@ check_yaml_files(const char *yaml_dir, const struct settings *s, json_t *warning
     char path[PATH_MAX];
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < ARRAY_LEN(yaml_names); i++) {
-        bool is_access = strcmp(yaml_names[i], "access.yaml") == 0;
-
-        snprintf(path, sizeof(path), "%s/%s", yaml_dir, yaml_names[i]);
-        r = check_file(path, is_access, account, warnings, refusals);
+    for (int i = 0; r == 0 && i < SETTINGS_DOCUMENT_COUNT; i++) {
+        snprintf(path, sizeof(path), "%s/%s", yaml_dir, settings_file_names[i]);
+        r = check_file(path, i == SETTINGS_ACCESS, account, warnings, refusals);
     }
     if (r == 0 && s->builds.credentials[0])
         r = check_file(s->builds.credentials, true, account, warnings, refusals);

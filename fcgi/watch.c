@@ -19,9 +19,6 @@ enum {
 
 #define DIR_NAME "yaml"
 
-static const char *const names[WATCH_FILES] = {"sandbox.yaml", "tiers.yaml", "templates.yaml",
-                                               "access.yaml"};
-
 /* Watch the directory that has the name now; it may be another than before, or none. */
 static void
 watch_dir(struct watch *w)
@@ -39,12 +36,12 @@ watch_dir(struct watch *w)
 }
 
 static void
-look(const struct watch *w, struct stat now[WATCH_FILES])
+look(const struct watch *w, struct stat now[SETTINGS_DOCUMENT_COUNT])
 {
     char path[PATH_MAX];
 
-    for (size_t i = 0; i < WATCH_FILES; i++) {
-        snprintf(path, sizeof(path), "%s/" DIR_NAME "/%s", w->state_dir, names[i]);
+    for (size_t i = 0; i < SETTINGS_DOCUMENT_COUNT; i++) {
+        snprintf(path, sizeof(path), "%s/" DIR_NAME "/%s", w->state_dir, settings_file_names[i]);
         if (stat(path, &now[i]) < 0)
             now[i] = (struct stat){0};
     }
@@ -128,11 +125,11 @@ watch_due(const struct watch *w)
 bool
 watch_changed(struct watch *w)
 {
-    struct stat now[WATCH_FILES];
+    struct stat now[SETTINGS_DOCUMENT_COUNT];
 
     w->due_ms = 0;
     look(w, now);
-    for (size_t i = 0; i < WATCH_FILES; i++)
+    for (size_t i = 0; i < SETTINGS_DOCUMENT_COUNT; i++)
         if (!same_file(&w->seen[i], &now[i]))
             return true;
     return false;

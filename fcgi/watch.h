@@ -13,18 +13,17 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "backend/config/settings.h"
 #include "backend/error.h"
-
-enum { WATCH_FILES = 4 };
 
 /* Lifetime: process. */
 struct watch {
-    int fd;                        /* inotify's, for poll(2); -1: nothing is noticed */
-    const char *state_dir;         /* borrowed; the YAML is in its directory yaml/ */
-    int place, dir;                /* the watches of these two; -1: none */
-    int64_t first_ms;              /* monotonic: the first of the events since things were quiet */
-    int64_t due_ms;                /* when to look; 0: there is no reason to */
-    struct stat seen[WATCH_FILES]; /* what the files were when last looked at */
+    int fd;                /* inotify's, for poll(2); -1: nothing is noticed */
+    const char *state_dir; /* borrowed; the YAML is in its directory yaml/ */
+    int place, dir;        /* the watches of these two; -1: none */
+    int64_t first_ms;      /* monotonic: the first of the events since things were quiet */
+    int64_t due_ms;        /* when to look; 0: there is no reason to */
+    struct stat seen[SETTINGS_DOCUMENT_COUNT]; /* what the files were when last looked at */
 };
 
 /* Nothing is noticed. */

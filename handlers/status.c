@@ -1,4 +1,5 @@
 /* GET status, tiers and whoami. */
+#include "backend/config/source.h"
 #include "backend/overview.h"
 #include "backend/quota.h"
 #include "handlers/handler.h"
@@ -100,10 +101,10 @@ quotas_json(const struct access_rule *access, const int64_t used[QUOTA_COUNT])
 
     for (int i = 0; quotas && i < QUOTA_COUNT; i++) {
         bool limited = access->quotas.most[i] > 0;
-        char source[ACCESS_KEY_SIZE] = "";
+        char source[SOURCE_SIZE] = "";
 
         if (limited)
-            settings_access_key(access, ACCESS_KEY_QUOTAS + i, source);
+            source_access_key(access, ACCESS_KEY_QUOTAS + i, source);
         if (json_object_set_new(
                 quotas, quota_names[i],
                 json_pack("{s:o, s:I, s:o}", "limit",

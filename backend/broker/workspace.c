@@ -11,6 +11,7 @@
 #include "backend/beneath.h"
 #include "backend/broker/ground.h"
 #include "backend/broker/operations.h"
+#include "backend/config/source.h"
 #include "backend/config/workspace_root.h"
 
 enum { STACKED_MOUNTS_MAX = 64 };
@@ -48,9 +49,9 @@ static int
 open_ground(const struct access_rule *rule, const struct engine_spec *spec, int *ret_fd,
             struct error *err)
 {
-    char above[WORKSPACE_PATH_SIZE], path[WORKSPACE_PATH_SIZE], key[ACCESS_KEY_SIZE];
+    char above[WORKSPACE_PATH_SIZE], path[WORKSPACE_PATH_SIZE], key[SOURCE_SIZE];
 
-    settings_access_key(rule, ACCESS_KEY_WORKSPACE_ROOT, key);
+    source_access_key(rule, ACCESS_KEY_WORKSPACE_ROOT, key);
     if (workspace_root_expand(rule->workspace_root, spec->owner, spec->workspace, above, path) < 0)
         return error_set(err, ERR_CONFLICT, "%s is too long a path for this workspace", key);
     return ground_open(above, path, (uid_t)spec->uid, (gid_t)spec->gid, key, ret_fd, err);

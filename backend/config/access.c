@@ -12,25 +12,30 @@ static const char *const key_names[ACCESS_KEY_QUOTAS] = {
     [ACCESS_KEY_RUN_AS] = "run_as",     [ACCESS_KEY_WORKSPACE_ROOT] = "workspace_root",
 };
 
-void
-settings_access_key(const struct access_rule *rule, int key, char out[ACCESS_KEY_SIZE])
+size_t
+access_path(const struct access_rule *rule, int key, const char *path[ACCESS_PATH_MAX])
 {
-    const char *quotas = key >= ACCESS_KEY_QUOTAS ? "quotas." : "";
-    const char *name =
-        key >= ACCESS_KEY_QUOTAS ? quota_names[key - ACCESS_KEY_QUOTAS] : key_names[key];
+    size_t count = 0;
 
     switch ((enum access_origin)rule->origin[key]) {
     case ACCESS_BY_USER:
-        snprintf(out, ACCESS_KEY_SIZE, "access.yaml: users.%s.%s%s", rule->name, quotas, name);
-        return;
+        path[count++] = "users";
+        path[count++] = rule->name;
+        break;
     case ACCESS_BY_GROUP:
-        snprintf(out, ACCESS_KEY_SIZE, "access.yaml: groups.%s.%s%s", rule->group, quotas, name);
-        return;
+        path[count++] = "groups";
+        path[count++] = rule->group;
+        break;
     case ACCESS_BY_DEFAULT:
     case ACCESS_BY_NOBODY:
+        path[count++] = "default";
         break;
     }
-    snprintf(out, ACCESS_KEY_SIZE, "access.yaml: default.%s%s", quotas, name);
+    if (key >= ACCESS_KEY_QUOTAS)
+        path[count++] = "quotas";
+    path[count++] =
+        key >= ACCESS_KEY_QUOTAS ? quota_names[key - ACCESS_KEY_QUOTAS] : key_names[key];
+    return count;
 }
 
 /* Whether the rule @json (NULL: there is none) has @key. */

@@ -15,6 +15,14 @@
  */
 int access_resolve(struct settings *s, struct error *err);
 
+enum { ACCESS_PATH_MAX = 4 };
+
+/*
+ * The keys, from the top of access.yaml, by which it says the @key (enum access_key) of the whole
+ * rule @rule. Returns how many there are; they are borrowed from the rule.
+ */
+size_t access_path(const struct access_rule *rule, int key, const char *path[ACCESS_PATH_MAX]);
+
 /* The order of the rules in settings, for qsort(3) and bsearch(3): by the user's name. */
 int access_rule_order(const void *a, const void *b);
 

@@ -11,14 +11,18 @@
 #include "backend/config/tables.h"
 #include "backend/config/yaml.h"
 
-static const struct {
-    const char *name;
-    const struct field *fields;
-} documents[SETTINGS_DOCUMENT_COUNT] = {
-    [SETTINGS_SANDBOX] = {"sandbox.yaml", sandbox_fields},
-    [SETTINGS_TIERS] = {"tiers.yaml", tiers_fields},
-    [SETTINGS_TEMPLATES] = {"templates.yaml", templates_fields},
-    [SETTINGS_ACCESS] = {"access.yaml", access_fields},
+const char *const settings_file_names[SETTINGS_DOCUMENT_COUNT] = {
+    [SETTINGS_SANDBOX] = "sandbox.yaml",
+    [SETTINGS_TIERS] = "tiers.yaml",
+    [SETTINGS_TEMPLATES] = "templates.yaml",
+    [SETTINGS_ACCESS] = "access.yaml",
+};
+
+static const struct field *const file_fields[SETTINGS_DOCUMENT_COUNT] = {
+    [SETTINGS_SANDBOX] = sandbox_fields,
+    [SETTINGS_TIERS] = tiers_fields,
+    [SETTINGS_TEMPLATES] = templates_fields,
+    [SETTINGS_ACCESS] = access_fields,
 };
 
 /* The files of one load. Lifetime: scope. */
@@ -51,7 +55,7 @@ settings_free(struct settings *s)
     int i;
 
     for (i = 0; i < SETTINGS_DOCUMENT_COUNT; i++) {
-        schema_release(documents[i].fields, s);
+        schema_release(file_fields[i], s);
         json_decref(s->documents[i]);
         json_decref(s->lines[i]);
     }
@@ -104,7 +108,7 @@ decode_document(struct settings *s, enum settings_document which, const struct p
 {
     struct error found = {0};
 
-    if (schema_decode(documents[which].fields, s->documents[which], s, &found) < 0)
+    if (schema_decode(file_fields[which], s->documents[which], s, &found) < 0)
         return places_locate(places, &found, err);
     return 0;
 }
@@ -117,18 +121,18 @@ read_document(struct settings *s, enum settings_document which, const char *dir,
     json_t *root;
     int r;
 
-    r = yaml_file_read(dir, documents[which].name, &files->file[which], err);
+    r = yaml_file_read(dir, settings_file_names[which], &files->file[which], err);
     if (r < 0)
         return r;
     root = files->file[which]->root;
     s->documents[which] = json_incref(root);
     s->lines[which] = places_lines(&files->file[which]->places);
     if (!s->lines[which])
-        return error_errno(err, ENOMEM, documents[which].name);
+        return error_errno(err, ENOMEM, settings_file_names[which]);
     if (which == SETTINGS_SANDBOX && json_is_object(root)) {
         defaults = sandbox_defaults();
         if (!defaults || fill_missing(root, defaults) < 0)
-            return error_errno(err, ENOMEM, documents[which].name);
+            return error_errno(err, ENOMEM, settings_file_names[which]);
     }
     return decode_document(s, which, &files->file[which]->places, err);
 }

@@ -221,6 +221,8 @@ enum settings_document {
     SETTINGS_DOCUMENT_COUNT
 };
 
+extern const char *const settings_file_names[SETTINGS_DOCUMENT_COUNT];
+
 /* Lifetime: reference-counted, see settings_ref(). Read-only to all but its maker. */
 struct settings {
     atomic_int references;
@@ -298,12 +300,6 @@ const struct access_rule *settings_access(const struct settings *s, const char *
 /* Whether @id may be the uid or gid of a tenant's own account: no system's, nobody's, nor one of
  * those that the service gives. */
 bool settings_account_fits(const struct settings *s, int64_t id);
-
-enum { ACCESS_KEY_SIZE = 192 };
-
-/* Spell where the value of @key (enum access_key) in @rule is written: "access.yaml:
- * users.bob.max_tier". */
-void settings_access_key(const struct access_rule *rule, int key, char out[ACCESS_KEY_SIZE]);
 
 /* The members of `policy`, for PUT config and the API's description. */
 extern const struct field policy_fields[];

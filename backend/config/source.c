@@ -5,16 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/config/access.h"
 #include "backend/pointer.h"
 
-enum { STEPS_MAX = 4 };
-
-static const char *const file_names[SETTINGS_DOCUMENT_COUNT] = {
-    [SETTINGS_SANDBOX] = "sandbox.yaml",
-    [SETTINGS_TIERS] = "tiers.yaml",
-    [SETTINGS_TEMPLATES] = "templates.yaml",
-    [SETTINGS_ACCESS] = "access.yaml",
-};
+enum { STEPS_MAX = ACCESS_PATH_MAX };
 
 /* Append @text to the string @out as far as there is room. */
 static void
@@ -23,6 +17,16 @@ append(char out[SOURCE_SIZE], const char *text)
     size_t len = strlen(out);
 
     snprintf(out + len, SOURCE_SIZE - len, "%s", text);
+}
+
+/* Append @keys, with dots between them. */
+static void
+join(char out[SOURCE_SIZE], const char *const *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        append(out, i > 0 ? "." : "");
+        append(out, keys[i]);
+    }
 }
 
 /* The line of the value that the pointer @at names in the file; 0: the file does not have it. */
@@ -46,13 +50,10 @@ find(const struct settings *s, enum settings_document which, const char *const *
         steps[i] = (struct pointer){.up = i > 0 ? &steps[i - 1] : NULL, .key = keys[i]};
     line = line_of(s, which, count > 0 ? &steps[count - 1] : NULL);
     if (line > 0)
-        snprintf(out, SOURCE_SIZE, "%s:%lld: ", file_names[which], line);
+        snprintf(out, SOURCE_SIZE, "%s:%lld: ", settings_file_names[which], line);
     else
-        snprintf(out, SOURCE_SIZE, "%s: ", file_names[which]);
-    for (size_t i = 0; i < count; i++) {
-        append(out, i > 0 ? "." : "");
-        append(out, keys[i]);
-    }
+        snprintf(out, SOURCE_SIZE, "%s: ", settings_file_names[which]);
+    join(out, keys, count);
     if (line == 0)
         append(out, " (default)");
 }
@@ -84,35 +85,21 @@ source_policy(const struct settings *s, const char *section, const char *key, ch
         source_find(s, SETTINGS_SANDBOX, out, section, key, (char *)NULL);
 }
 
-/* The name of the group of access.yaml that has @user; NULL: none has. Borrowed from @groups. */
-static const char *
-group_of(json_t *groups, const char *user)
+void
+source_access(const struct settings *s, const char *user, int key, char out[SOURCE_SIZE])
 {
-    json_t *group, *member;
-    const char *name;
-    size_t i;
+    const char *keys[ACCESS_PATH_MAX];
+    size_t count = access_path(settings_access(s, user), key, keys);
 
-    json_object_foreach(groups, name, group)
-    {
-        json_array_foreach(json_object_get(group, "users"), i, member)
-        {
-            if (json_is_string(member) && strcmp(json_string_value(member), user) == 0)
-                return name;
-        }
-    }
-    return NULL;
+    find(s, SETTINGS_ACCESS, keys, count, out);
 }
 
 void
-source_access(const struct settings *s, const char *user, const char *key, char out[SOURCE_SIZE])
+source_access_key(const struct access_rule *rule, int key, char out[SOURCE_SIZE])
 {
-    json_t *root = s->documents[SETTINGS_ACCESS], *groups = json_object_get(root, "groups");
-    const char *group = group_of(groups, user);
+    const char *keys[ACCESS_PATH_MAX];
+    size_t count = access_path(rule, key, keys);
 
-    if (json_object_get(json_object_get(json_object_get(root, "users"), user), key))
-        source_find(s, SETTINGS_ACCESS, out, "users", user, key, (char *)NULL);
-    else if (group && json_object_get(json_object_get(groups, group), key))
-        source_find(s, SETTINGS_ACCESS, out, "groups", group, key, (char *)NULL);
-    else
-        source_find(s, SETTINGS_ACCESS, out, "default", key, (char *)NULL);
+    snprintf(out, SOURCE_SIZE, "%s: ", settings_file_names[SETTINGS_ACCESS]);
+    join(out, keys, count);
 }

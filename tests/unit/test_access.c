@@ -9,6 +9,7 @@
 
 #include "backend/cleanup.h"
 #include "backend/config/settings.h"
+#include "backend/config/source.h"
 #include "backend/config/workspace_root.h"
 
 static const char text[] = "groups:\n"
@@ -90,9 +91,9 @@ teardown(void **state)
 static void
 assert_key(const struct access_rule *rule, int key, const char *expected)
 {
-    char name[ACCESS_KEY_SIZE];
+    char name[SOURCE_SIZE];
 
-    settings_access_key(rule, key, name);
+    source_access_key(rule, key, name);
     assert_string_equal(name, expected);
 }
 
