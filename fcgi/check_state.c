@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,12 +13,7 @@
 
 #include "backend/cleanup.h"
 #include "backend/token_key.h"
-
-static const struct passwd *
-find_account(const char *name)
-{
-    return getpwnam(name); /* NOLINT(concurrency-mt-unsafe): this process has no threads */
-}
+#include "fcgi/accounts.h"
 
 static int
 say(json_t *sentences, const char *format, ...)
@@ -74,7 +68,7 @@ check_file(const char *path, bool is_private, const struct passwd *account, json
 int
 check_yaml_files(const char *yaml_dir, const struct settings *s, json_t *warnings, json_t *refusals)
 {
-    const struct passwd *account = find_account(s->service.user);
+    const struct passwd *account = accounts_find(s->service.user);
     char path[PATH_MAX];
     int r = 0;
 
@@ -93,10 +87,10 @@ check_accounts(const struct settings *s, json_t *warnings, json_t *refusals)
     const struct strings *peers = &s->service.allowed_peers;
     int r = 0;
 
-    if (!find_account(s->service.user))
+    if (!accounts_find(s->service.user))
         r = say(refusals, "sandbox.yaml: service.user: there is no account '%s'", s->service.user);
     for (size_t i = 0; r == 0 && i < peers->count; i++)
-        if (!find_account(peers->items[i]))
+        if (!accounts_find(peers->items[i]))
             r = say(i == 0 ? refusals : warnings,
                     "sandbox.yaml: service.allowed_peers: there is no account '%s'",
                     peers->items[i]);

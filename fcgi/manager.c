@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <pwd.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/random.h>
@@ -24,6 +23,7 @@
 #include "backend/log.h"
 #include "backend/metrics.h"
 #include "backend/secret.h"
+#include "fcgi/accounts.h"
 #include "fcgi/edit.h"
 #include "fcgi/metrics_server.h"
 #include "fcgi/notify.h"
@@ -438,49 +438,6 @@ plan_children(struct manager *m)
         m->children[m->child_count++] = (struct child){.kind = KIND_METRICS};
 }
 
-static const struct passwd *
-find_account(const char *name)
-{
-    return getpwnam(name); /* NOLINT(concurrency-mt-unsafe): this process has no threads */
-}
-
-/*
- * Decide which account is whose: the unprivileged roles', and the group that may reach the FastCGI
- * sockets, that of the first peer. Without root, everything stays with the caller's account.
- */
-static int
-choose_accounts(struct manager *m, gid_t *ret_peer_gid, struct error *err)
-{
-    const struct service *service = &m->settings->service;
-    struct service_context *ctx = m->ctx;
-    const struct passwd *account;
-
-    ctx->privileged = geteuid() == 0;
-    ctx->uid = geteuid();
-    ctx->gid = getegid();
-    *ret_peer_gid = ctx->gid;
-    if (!ctx->privileged) {
-        log_warn("not started as root: all roles share the uid %d, and Docker's socket with it",
-                 (int)ctx->uid);
-        return 0;
-    }
-    account = find_account(service->user);
-    if (!account || account->pw_uid == 0)
-        return error_set(err, ERR_VALIDATION,
-                         "sandbox.yaml: service.user '%s' must be an account, and not root's",
-                         service->user);
-    ctx->uid = account->pw_uid;
-    ctx->gid = account->pw_gid;
-    account =
-        service->allowed_peers.count > 0 ? find_account(service->allowed_peers.items[0]) : NULL;
-    if (!account)
-        return error_set(
-            err, ERR_VALIDATION,
-            "sandbox.yaml: the first of service.allowed_peers must be nginx's account");
-    *ret_peer_gid = account->pw_gid;
-    return 0;
-}
-
 /* Each connection and execution is a descriptor; the soft limit is often 1024. */
 static void
 raise_descriptor_limit(void)
@@ -560,7 +517,7 @@ prepare(struct manager *m, struct error *err)
     if (r == 0)
         log_format((enum log_format)m->settings->service.log_format);
     if (r == 0)
-        r = choose_accounts(m, &peer_gid, err);
+        r = accounts_choose(m->ctx, &m->settings->service, &peer_gid, err);
     if (r != 0)
         return r;
     raise_descriptor_limit();

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "backend/config/current.h"
 #include "backend/id.h"
 #include "backend/log.h"
+#include "fcgi/accounts.h"
 #include "fcgi/authenticate.h"
 #include "backend/metrics.h"
 #include "fcgi/problem.h"
@@ -202,9 +202,7 @@ resolve_peers(const struct strings *names, bool privileged, uid_t uids[PEERS_MAX
     if (!privileged)
         uids[n++] = getuid();
     for (size_t i = 0; i < names->count && n <= PEERS_MAX; i++) {
-        /* No thread runs yet that could disturb its result. */
-        const struct passwd *account =
-            getpwnam(names->items[i]); /* NOLINT(concurrency-mt-unsafe) */
+        const struct passwd *account = accounts_find(names->items[i]);
 
         if (account)
             uids[n++] = account->pw_uid;
