@@ -26,7 +26,7 @@ refuse(const struct access_rule *rule, const char *what, struct error *err)
 {
     char key[SOURCE_SIZE];
 
-    source_access_key(rule, ACCESS_KEY_RUN_AS, key);
+    source_access(rule, ACCESS_KEY_RUN_AS, key);
     return error_set(err, ERR_CONFLICT, "%s names %s", key, what);
 }
 

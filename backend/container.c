@@ -49,6 +49,8 @@ bring_up(struct backend *b, struct store *store, const struct container *c, stru
     const struct engine_spec spec = container_engine_spec(&fit);
     int r = engine_start(b->engine, &spec, err);
 
+    if (err && err->code == ERR_QUOTA_EXCEEDED)
+        container_name_limit(b, &fit, "disk_mb", err);
     if (r == -ENOENT) {
         error_clear(err);
         r = background_lost(b, c->id, err);

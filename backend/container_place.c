@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "backend/config/source.h"
+
 struct engine_spec
 container_engine_spec(const struct container *c)
 {
@@ -21,6 +23,16 @@ container_engine_spec(const struct container *c)
     snprintf(spec.image, sizeof(spec.image), "%s", c->image);
     snprintf(spec.runtime, sizeof(spec.runtime), "%s", c->runtime);
     return spec;
+}
+
+void
+container_name_limit(const struct backend *b, const struct container *c, const char *key,
+                     struct error *err)
+{
+    char source[SOURCE_SIZE];
+
+    source_limit(b->settings, c->tier, key, source);
+    error_append(err, " (%s)", source);
 }
 
 void

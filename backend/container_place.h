@@ -20,6 +20,10 @@ enum {
 /* What the engine is told of @c. */
 struct engine_spec container_engine_spec(const struct container *c);
 
+/* Have the refusal @err say which rule gives @c its limit @key, one of those of a tier. */
+void container_name_limit(const struct backend *b, const struct container *c, const char *key,
+                          struct error *err);
+
 /* Where on the host the guest of container @id has its socket. */
 void container_guest_directory(const struct backend *b, const char *id, char *buf, size_t size);
 

@@ -50,6 +50,18 @@ error_set_detail(struct error *e, enum error_code code, const char *detail, cons
     return r;
 }
 
+void
+error_append(struct error *e, const char *fmt, ...)
+{
+    size_t len = e ? strlen(e->msg) : 0;
+    va_list ap;
+
+    va_start(ap, fmt);
+    if (e)
+        vsnprintf(e->msg + len, sizeof(e->msg) - len, fmt, ap);
+    va_end(ap);
+}
+
 int
 error_errno(struct error *e, int errnum, const char *what)
 {

@@ -76,6 +76,9 @@ int error_set(struct error *e, enum error_code code, const char *fmt, ...)
 int error_set_detail(struct error *e, enum error_code code, const char *detail, const char *fmt,
                      ...) __attribute__((format(printf, 4, 5)));
 
+/* Add to the sentence of the failure noted in @e (which may be NULL), as far as there is room. */
+void error_append(struct error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /*
  * An ERR_INTERNAL whose detail for the log is "@what: strerror(@errnum)"; the caller only learns
  * that it was our fault. @errnum is a positive errno. Returns the code's negative errno.

@@ -162,6 +162,8 @@ run_announced(struct backend *b, struct store *store, const struct container *c,
         r = 0;
     } else {
         x->entry.status = AUDIT_REFUSED;
+        if (err->code == ERR_PROCESS_LIMIT)
+            container_name_limit(b, c, "max_processes", err);
     }
     if (r == 0)
         r = outcome_output(&x->entry, &out, &errout, &x->output, err);

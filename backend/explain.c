@@ -22,37 +22,34 @@ const char *const explain_limit_names[EXPLAIN_LIMIT_COUNT] = {
     [EXPLAIN_TIMEOUT_SECONDS] = "timeout_seconds",
 };
 
-/* Where the tier's @key is said, and who has chosen the tier. */
+/* Where the limit @key is said, and who has chosen the tier that says it. */
 static void
-tier_source(const struct settings *s, const struct placement *where, const struct container *plan,
-            const char *key, char out[EXPLAIN_SOURCE_SIZE])
+limit_source(const struct settings *s, const struct placement *where, const struct container *plan,
+             const char *key, char out[EXPLAIN_SOURCE_SIZE])
 {
-    char tier[SOURCE_SIZE], choice[SOURCE_SIZE];
+    char rule[SOURCE_SIZE], choice[SOURCE_SIZE];
 
-    source_find(s, SETTINGS_TIERS, tier, "tiers", plan->tier, key, (char *)NULL);
-    source_access(s, where->user, ACCESS_KEY_TIER, choice);
-    snprintf(out, EXPLAIN_SOURCE_SIZE, "%s (%s)", tier,
-             where->tier ? "the request's tier" : choice);
+    source_limit(s, plan->tier, key, rule);
+    source_access(settings_access(s, where->user), ACCESS_KEY_TIER, choice);
+    if (!plan->tier[0])
+        snprintf(out, EXPLAIN_SOURCE_SIZE, "%s", rule);
+    else
+        snprintf(out, EXPLAIN_SOURCE_SIZE, "%s (%s)", rule,
+                 where->tier ? "the request's tier" : choice);
 }
 
 static void
 name_sources(const struct settings *s, const struct placement *where, struct explanation *x)
 {
-    bool tiered = x->plan.tier[0] != '\0';
-
-    for (int i = 0; i < EXPLAIN_LIMIT_COUNT; i++) {
-        if (tiered)
-            tier_source(s, where, &x->plan, explain_limit_names[i], x->sources[i]);
-        else
-            source_policy(s, "resource_limits", explain_limit_names[i], x->sources[i]);
-    }
+    for (int i = 0; i < EXPLAIN_LIMIT_COUNT; i++)
+        limit_source(s, where, &x->plan, explain_limit_names[i], x->sources[i]);
     if (where->timeout_seconds > 0) {
         x->plan.limits.timeout_seconds = where->timeout_seconds;
         snprintf(x->sources[EXPLAIN_TIMEOUT_SECONDS], EXPLAIN_SOURCE_SIZE,
                  "request: timeout_seconds");
     }
-    if (tiered)
-        tier_source(s, where, &x->plan, "network", x->network_source);
+    if (x->plan.tier[0])
+        limit_source(s, where, &x->plan, "network", x->network_source);
     else
         source_policy(s, "network_policy", "enabled", x->network_source);
 }

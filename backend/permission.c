@@ -7,7 +7,8 @@ int
 permission_check(const struct settings *s, const char *user, int least, int *ret_role,
                  struct error *err)
 {
-    int role = settings_access(s, user)->role;
+    const struct access_rule *access = settings_access(s, user);
+    int role = access->role;
     char source[SOURCE_SIZE];
 
     if (role == ROLE_UNSET)
@@ -16,7 +17,7 @@ permission_check(const struct settings *s, const char *user, int least, int *ret
                          "nor a default",
                          user);
     if (least == ROLE_UNSET || role < least) {
-        source_access(s, user, ACCESS_KEY_ROLE, source);
+        source_access(access, ACCESS_KEY_ROLE, source);
         return error_set(err, ERR_FORBIDDEN, "the role '%s' may not do this (%s)",
                          role_names[role - 1], source);
     }

@@ -66,7 +66,7 @@ plan_tier(const struct settings *s, const struct placement *p, struct container 
                                name);
     if (access->max_tier &&
         settings_tier_rank(s, tier->name) > settings_tier_rank(s, access->max_tier)) {
-        source_access(s, p->user, ACCESS_KEY_MAX_TIER, source);
+        source_access(access, ACCESS_KEY_MAX_TIER, source);
         return error_set(err, ERR_FORBIDDEN, "tier '%s' is above your ceiling, which is '%s' (%s)",
                          tier->name, access->max_tier, source);
     }
@@ -104,7 +104,7 @@ plan_template(const struct settings *s, const struct placement *p, struct contai
                                                 : "is required, for no template is the default%s",
                                p->template_name ? p->template_name : "");
     if (!template_allowed(access, template->name)) {
-        source_access_key(access, ACCESS_KEY_TEMPLATES, key);
+        source_access(access, ACCESS_KEY_TEMPLATES, key);
         return error_set(err, ERR_FORBIDDEN, "%s does not name template '%s'", key, template->name);
     }
     snprintf(c->template_name, sizeof(c->template_name), "%s", template->name);

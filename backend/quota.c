@@ -50,7 +50,7 @@ quota_refuse(const struct backend *b, const char *owner, const struct quota_gate
     char key[SOURCE_SIZE];
     int r;
 
-    source_access_key(rule, ACCESS_KEY_QUOTAS + (int)gate->which, key);
+    source_access(rule, ACCESS_KEY_QUOTAS + (int)gate->which, key);
     r = error_set(err, refusals[gate->which].code, "%s is %lld, and %s", key,
                   (long long)gate->quotas->most[gate->which], refusals[gate->which].rest);
     if (err)

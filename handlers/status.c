@@ -104,7 +104,7 @@ quotas_json(const struct access_rule *access, const int64_t used[QUOTA_COUNT])
         char source[SOURCE_SIZE] = "";
 
         if (limited)
-            source_access_key(access, ACCESS_KEY_QUOTAS + i, source);
+            source_access(access, ACCESS_KEY_QUOTAS + i, source);
         if (json_object_set_new(
                 quotas, quota_names[i],
                 json_pack("{s:o, s:I, s:o}", "limit",

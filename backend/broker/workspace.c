@@ -51,7 +51,7 @@ open_ground(const struct access_rule *rule, const struct engine_spec *spec, int 
 {
     char above[WORKSPACE_PATH_SIZE], path[WORKSPACE_PATH_SIZE], key[SOURCE_SIZE];
 
-    source_access_key(rule, ACCESS_KEY_WORKSPACE_ROOT, key);
+    source_access(rule, ACCESS_KEY_WORKSPACE_ROOT, key);
     if (workspace_root_expand(rule->workspace_root, spec->owner, spec->workspace, above, path) < 0)
         return error_set(err, ERR_CONFLICT, "%s is too long a path for this workspace", key);
     return ground_open(above, path, (uid_t)spec->uid, (gid_t)spec->gid, key, ret_fd, err);

@@ -160,7 +160,7 @@ add(struct making *m, const char *name, const struct access_rule *own)
     struct access_rule *rule = &m->rules[m->count++];
     int r = 0;
 
-    *rule = (struct access_rule){.name = name};
+    *rule = (struct access_rule){.name = name, .lines = m->s->lines[SETTINGS_ACCESS]};
     if (own)
         r = inherit(rule, own, json_object_get(m->users, name), ACCESS_BY_USER);
     if (r == 0 && index) {
@@ -213,6 +213,7 @@ access_resolve(struct settings *s, struct error *err)
         if (says(m.others, key))
             s->default_access.origin[key] = ACCESS_BY_DEFAULT;
     s->default_access.max_tier = ceiling(&s->default_access);
+    s->default_access.lines = s->lines[SETTINGS_ACCESS];
     free_rules(s->users.items, s->users.count);
     s->users.items = m.rules;
     s->users.count = m.count;

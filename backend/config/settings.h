@@ -202,6 +202,7 @@ struct access_rule {
     struct run_as run_as;
     const char *workspace_root; /* path with placeholders; NULL: below the state directory */
     const char *group;          /* NULL: in none */
+    const json_t *lines;        /* borrowed from the settings: where access.yaml says what */
     unsigned char origin[ACCESS_KEY_COUNT]; /* enum access_origin, by key */
 };
 

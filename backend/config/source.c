@@ -19,41 +19,27 @@ append(char out[SOURCE_SIZE], const char *text)
     snprintf(out + len, SOURCE_SIZE - len, "%s", text);
 }
 
-/* Append @keys, with dots between them. */
+/* Name the value that @keys lead to in the file @which, whose lines are @lines (NULL: it has none). */
 static void
-join(char out[SOURCE_SIZE], const char *const *keys, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        append(out, i > 0 ? "." : "");
-        append(out, keys[i]);
-    }
-}
-
-/* The line of the value that the pointer @at names in the file; 0: the file does not have it. */
-static long long
-line_of(const struct settings *s, enum settings_document which, const struct pointer *at)
-{
-    char pointer[POINTER_SIZE];
-
-    pointer_text(at, pointer, sizeof(pointer));
-    return (long long)json_integer_value(json_object_get(s->lines[which], pointer));
-}
-
-static void
-find(const struct settings *s, enum settings_document which, const char *const *keys, size_t count,
+find(enum settings_document which, const json_t *lines, const char *const *keys, size_t count,
      char out[SOURCE_SIZE])
 {
     struct pointer steps[STEPS_MAX];
+    char pointer[POINTER_SIZE];
     long long line;
 
     for (size_t i = 0; i < count; i++)
         steps[i] = (struct pointer){.up = i > 0 ? &steps[i - 1] : NULL, .key = keys[i]};
-    line = line_of(s, which, count > 0 ? &steps[count - 1] : NULL);
+    pointer_text(count > 0 ? &steps[count - 1] : NULL, pointer, sizeof(pointer));
+    line = (long long)json_integer_value(json_object_get(lines, pointer));
     if (line > 0)
         snprintf(out, SOURCE_SIZE, "%s:%lld: ", settings_file_names[which], line);
     else
         snprintf(out, SOURCE_SIZE, "%s: ", settings_file_names[which]);
-    join(out, keys, count);
+    for (size_t i = 0; i < count; i++) {
+        append(out, i > 0 ? "." : "");
+        append(out, keys[i]);
+    }
     if (line == 0)
         append(out, " (default)");
 }
@@ -69,7 +55,7 @@ source_find(const struct settings *s, enum settings_document which, char out[SOU
     while (count < STEPS_MAX && (key = va_arg(ap, const char *)))
         keys[count++] = key;
     va_end(ap);
-    find(s, which, keys, count, out);
+    find(which, s->lines[which], keys, count, out);
 }
 
 void
@@ -86,20 +72,19 @@ source_policy(const struct settings *s, const char *section, const char *key, ch
 }
 
 void
-source_access(const struct settings *s, const char *user, int key, char out[SOURCE_SIZE])
+source_limit(const struct settings *s, const char *tier, const char *key, char out[SOURCE_SIZE])
 {
-    const char *keys[ACCESS_PATH_MAX];
-    size_t count = access_path(settings_access(s, user), key, keys);
-
-    find(s, SETTINGS_ACCESS, keys, count, out);
+    if (tier[0])
+        source_find(s, SETTINGS_TIERS, out, "tiers", tier, key, (char *)NULL);
+    else
+        source_policy(s, "resource_limits", key, out);
 }
 
 void
-source_access_key(const struct access_rule *rule, int key, char out[SOURCE_SIZE])
+source_access(const struct access_rule *rule, int key, char out[SOURCE_SIZE])
 {
     const char *keys[ACCESS_PATH_MAX];
     size_t count = access_path(rule, key, keys);
 
-    snprintf(out, SOURCE_SIZE, "%s: ", settings_file_names[SETTINGS_ACCESS]);
-    join(out, keys, count);
+    find(SETTINGS_ACCESS, rule->lines, keys, count, out);
 }

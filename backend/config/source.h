@@ -20,12 +20,13 @@ void source_find(const struct settings *s, enum settings_document which, char ou
 void source_policy(const struct settings *s, const char *section, const char *key,
                    char out[SOURCE_SIZE]);
 
-/* Write where access.yaml says the @key (enum access_key) of @user: their own rule, else that of
- * their group, else the default one. */
-void source_access(const struct settings *s, const char *user, int key, char out[SOURCE_SIZE]);
+/* Write where the limit @key of containers of @tier ("": of none, which the policy limits) comes
+ * from. */
+void source_limit(const struct settings *s, const char *tier, const char *key,
+                  char out[SOURCE_SIZE]);
 
-/* The same for who has the rule alone, and not the files' lines: "access.yaml: users.bob.max_tier".
- */
-void source_access_key(const struct access_rule *rule, int key, char out[SOURCE_SIZE]);
+/* Write where access.yaml says the @key (enum access_key) of the whole rule @rule: the user's own
+ * keys, else their group's, else the default ones. */
+void source_access(const struct access_rule *rule, int key, char out[SOURCE_SIZE]);
 
 #endif

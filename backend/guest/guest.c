@@ -132,7 +132,7 @@ take_failure(struct conversation *c, const struct guest_command *command, struct
     case GUEST_STAGE_FORK:
         if (f->error == EAGAIN)
             return error_set(err, ERR_PROCESS_LIMIT,
-                             "the container has reached its limit of processes (max_processes)");
+                             "the container has reached its limit of processes");
         return error_set(err, ERR_PROCESS_LIMIT, "the container cannot make a process: %s", why);
     case GUEST_STAGE_CWD:
         return not_started(c, EXIT_CANNOT, "cannot enter the working directory", cwd, why, ret,

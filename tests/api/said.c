@@ -75,3 +75,14 @@ assert_said(const char *text, const char *expected)
     strncat(stripped, p, sizeof(stripped) - strlen(stripped) - 1);
     assert_string_equal(stripped, expected);
 }
+
+void
+assert_rule_said(const struct reply *r, const char *source)
+{
+    const char *rule = strrchr(text_at(r, "detail"), '(');
+    char expected[KEY_SIZE];
+
+    assert_non_null(rule);
+    snprintf(expected, sizeof(expected), "(%s)", source);
+    assert_said(rule, expected);
+}

@@ -6,6 +6,7 @@
 
 #include "backend/cleanup.h"
 #include "tests/api/rules.h"
+#include "tests/api/said.h"
 #include "tests/api/steps.h"
 #include "tests/api/suite.h"
 
@@ -36,7 +37,7 @@ assert_quota(const struct reply *r, const char *name, long long limit, const cha
     if (limit == 0)
         assert_true(null_at(r, path));
     else
-        assert_string_equal(text_at(r, path), source);
+        assert_said(text_at(r, path), source);
 }
 
 static void
@@ -86,8 +87,8 @@ only_templates_that_are_named_may_be_used(void **state)
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
         r = call(BOB, "POST", paths[i], i == 0 ? body : made, NULL);
         assert_problem(&r, 403, "forbidden");
-        assert_string_equal(text_at(&r, "detail"),
-                            "access.yaml: groups.students.templates does not name template 'base'");
+        assert_said(text_at(&r, "detail"),
+                    "access.yaml: groups.students.templates does not name template 'base'");
         reply_done(&r);
     }
     r = call(BOB, "POST", "/execute", "{\"command\": \"true\", \"template\": \"debian\"}", NULL);

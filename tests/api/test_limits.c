@@ -11,6 +11,7 @@
 #include "tests/api/client.h"
 #include "tests/api/flight.h"
 #include "tests/api/host.h"
+#include "tests/api/said.h"
 #include "tests/api/suite.h"
 #include "tests/api/test_inside.h"
 
@@ -218,6 +219,7 @@ is_full(void *arg)
     (void)arg;
     if (r.status == 429) {
         assert_problem(&r, 429, "process_limit");
+        assert_rule_said(&r, "tiers.yaml: tiers.Sandbox.max_processes");
         full = true;
     } else {
         assert_status(&r, 200);

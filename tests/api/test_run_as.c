@@ -18,6 +18,7 @@
 #include "backend/cleanup.h"
 #include "tests/api/host.h"
 #include "tests/api/rules.h"
+#include "tests/api/said.h"
 #include "tests/api/steps.h"
 #include "tests/api/suite.h"
 
@@ -115,8 +116,8 @@ an_account_is_named_by_the_user(void **state)
     assert_int_equal(made, 0);
     r = execute(ALICE, "{s:s}", "command", "true"); /* has none */
     assert_problem(&r, 409, "conflict");
-    assert_string_equal(text_at(&r, "detail"), "access.yaml: groups.tenants.run_as names an "
-                                               "account that the host does not have");
+    assert_said(text_at(&r, "detail"),
+                "access.yaml: groups.tenants.run_as names an account that the host does not have");
     reply_done(&r);
 }
 
@@ -129,8 +130,9 @@ a_system_account_is_refused(void **state)
     rules_are("  bob: {role: user, run_as: {account: daemon}}\n");
     r = execute(BOB, "{s:s}", "command", "true");
     assert_problem(&r, 409, "conflict");
-    assert_non_null(strstr(text_at(&r, "detail"), "access.yaml: users.bob.run_as names an account "
-                                                  "whose uid or gid is the system's"));
+    assert_said(text_at(&r, "detail"),
+                "access.yaml: users.bob.run_as names an account whose uid or gid is the system's "
+                "(below 1000), nobody's or of the service's own range");
     reply_done(&r);
 }
 

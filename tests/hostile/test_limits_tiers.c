@@ -10,6 +10,7 @@
 
 #include "backend/cleanup.h"
 #include "backend/guest/protocol.h"
+#include "tests/api/said.h"
 #include "tests/hostile/attack.h"
 #include "tests/hostile/box.h"
 
@@ -158,12 +159,17 @@ static void
 check_disk(const struct tier_case *t)
 {
     struct reply r = box_run(&box, 60, "cd; fallocate -l %ldm big; exec sleep 999", t->disk_mb + 1);
+    char rule[96];
 
     assert_string_equal(text_at(&r, "status"), "killed");
     reply_done(&r);
     wait_until(is_stopped, NULL, 30, "the container to be stopped");
     r = act(ADMIN, "POST", "/containers/%s/start", box.id);
     assert_problem(&r, 429, "quota_exceeded");
+    snprintf(rule, sizeof(rule), "%s%s.disk_mb",
+             t->name ? "tiers.yaml: tiers." : "sandbox.yaml: resource_limits",
+             t->name ? t->name : "");
+    assert_rule_said(&r, rule);
     reply_done(&r);
 }
 

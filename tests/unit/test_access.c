@@ -93,7 +93,7 @@ assert_key(const struct access_rule *rule, int key, const char *expected)
 {
     char name[SOURCE_SIZE];
 
-    source_access_key(rule, key, name);
+    source_access(rule, key, name);
     assert_string_equal(name, expected);
 }
 
@@ -116,10 +116,10 @@ a_group_speaks_for_its_members(void **state)
     assert_int_equal(ann->quotas.most[QUOTA_EXECUTIONS_PER_DAY], 100);
     assert_int_equal(ann->quotas.most[QUOTA_DISK_MB], 0);
     assert_key(ann, ACCESS_KEY_QUOTAS + QUOTA_CONTAINERS,
-               "access.yaml: groups.students.quotas.containers");
+               "access.yaml:7: groups.students.quotas.containers");
     assert_key(ann, ACCESS_KEY_QUOTAS + QUOTA_EXECUTIONS_PER_DAY,
-               "access.yaml: default.quotas.executions_per_day");
-    assert_key(ann, ACCESS_KEY_TEMPLATES, "access.yaml: groups.students.templates");
+               "access.yaml:20: default.quotas.executions_per_day");
+    assert_key(ann, ACCESS_KEY_TEMPLATES, "access.yaml:6: groups.students.templates");
 }
 
 /* Their own keys win, key by key; a quota of 0 is one, and means that there is no limit. */
@@ -135,9 +135,9 @@ own_keys_win(void **state)
     assert_int_equal(ben->quotas.most[QUOTA_CONTAINERS], 0);
     assert_int_equal(ben->quotas.most[QUOTA_DISK_MB], 7);
     assert_int_equal(ben->quotas.most[QUOTA_SNAPSHOTS], 5);
-    assert_key(ben, ACCESS_KEY_ROLE, "access.yaml: users.ben.role");
-    assert_key(ben, ACCESS_KEY_QUOTAS + QUOTA_DISK_MB, "access.yaml: users.ben.quotas.disk_mb");
-    assert_key(ben, ACCESS_KEY_TIER, "access.yaml: groups.students.tier");
+    assert_key(ben, ACCESS_KEY_ROLE, "access.yaml:13: users.ben.role");
+    assert_key(ben, ACCESS_KEY_QUOTAS + QUOTA_DISK_MB, "access.yaml:15: users.ben.quotas.disk_mb");
+    assert_key(ben, ACCESS_KEY_TIER, "access.yaml:5: groups.students.tier");
 }
 
 static void
@@ -150,10 +150,10 @@ default_fills_what_is_left(void **state)
 
     assert_int_equal(cleo->role, ROLE_USER);
     assert_string_equal(cleo->run_as.account, "u-{user}");
-    assert_key(cleo, ACCESS_KEY_ROLE, "access.yaml: default.role");
+    assert_key(cleo, ACCESS_KEY_ROLE, "access.yaml:18: default.role");
     assert_null(dora->group);
     assert_null(dora->max_tier);
-    assert_key(dora, ACCESS_KEY_MAX_TIER, "access.yaml: users.dora.max_tier");
+    assert_key(dora, ACCESS_KEY_MAX_TIER, "access.yaml:16: users.dora.max_tier");
     assert_int_equal(dora->run_as.uid, 1001);
     assert_string_equal(dora->workspace_root, "/home/{user}/w/{agent_id}");
     assert_int_equal(dora->quotas.most[QUOTA_SNAPSHOTS], 9);
@@ -161,7 +161,7 @@ default_fills_what_is_left(void **state)
     assert_int_equal(other->role, ROLE_USER);
     assert_int_equal(other->quotas.most[QUOTA_SNAPSHOTS], 9);
     assert_int_equal(other->templates.count, 0);
-    assert_key(other, ACCESS_KEY_MAX_TIER, "access.yaml: default.max_tier");
+    assert_key(other, ACCESS_KEY_MAX_TIER, "access.yaml:19: default.max_tier");
 }
 
 /* PUT config makes settings anew from the same files. */

@@ -96,13 +96,13 @@ a_users_rule_is_their_own_or_the_default(void **state)
     char out[SOURCE_SIZE];
 
     (void)state;
-    source_access(settings, "ann", ACCESS_KEY_ROLE, out);
+    source_access(settings_access(settings, "ann"), ACCESS_KEY_ROLE, out);
     assert_string_equal(out, "access.yaml:2: users.ann.role");
-    source_access(settings, "a.b@c", ACCESS_KEY_TIER, out);
+    source_access(settings_access(settings, "a.b@c"), ACCESS_KEY_TIER, out);
     assert_string_equal(out, "access.yaml:5: users.a.b@c.tier");
-    source_access(settings, "zoe", ACCESS_KEY_ROLE, out);
+    source_access(settings_access(settings, "zoe"), ACCESS_KEY_ROLE, out);
     assert_string_equal(out, "access.yaml:7: default.role");
-    source_access(settings, "ann", ACCESS_KEY_MAX_TIER, out);
+    source_access(settings_access(settings, "ann"), ACCESS_KEY_MAX_TIER, out);
     assert_string_equal(out, "access.yaml: default.max_tier (default)");
 }
 
