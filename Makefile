@@ -211,7 +211,7 @@ api-places:
 api-rest:
 	@$(API) --but $(API_NETWORK) $(API_JOBS) $(API_PLACES)
 api-userns: # an engine that remaps users
-	@USERNS=1 $(API) userns posture snapshots pool network
+	@USERNS=1 $(API) userns posture snapshots pool run-as network
 hostile-groups:
 	@$(HOSTILE) $(GROUPS)
 hostile-limits:
@@ -239,10 +239,8 @@ tsan: ## The unit tests of what has threads under ThreadSanitizer
 	$(SIDE_BY_SIDE) FLAVOUR=tsan $(THREADED)
 
 tidy: ## clang-tidy and cppcheck
-	@for f in $(TIDY_FILES); do \
-	    echo "clang-tidy $$f"; \
-	    clang-tidy --quiet "$$f" -- -std=c11 -D_GNU_SOURCE -I. 2>/dev/null || exit 1; \
-	done
+	@printf '%s\n' $(TIDY_FILES) | xargs -P $$(nproc) -I{} sh -c \
+	    'echo "clang-tidy {}"; clang-tidy --quiet {} -- -std=c11 -D_GNU_SOURCE -I. 2>/dev/null'
 	cppcheck --quiet --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	    --suppressions-list=.cppcheck -I. -D_GNU_SOURCE backend fcgi handlers tests
 

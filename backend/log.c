@@ -117,7 +117,8 @@ text_json(const char *text)
         return string;
     put_text(escaped, sizeof(escaped), text);
     for (char *p = escaped; *p; p++)
-        *p = (unsigned char)*p < 0x80 ? *p : '?';
+        if ((unsigned char)*p >= 0x80)
+            *p = '?';
     return json_string(escaped);
 }
 

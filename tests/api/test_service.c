@@ -94,7 +94,7 @@ speak_to(struct spoken_to *s)
     assert_int_equal(
         host_shell("mkdir -p \"$SANDBOX_STATE/second\" && chmod 755 "
                    "\"$SANDBOX_STATE/second\" && cp -r yaml \"$SANDBOX_STATE/second/\" "
-                   "&& printf 'service: {log_format: json}\\n' "
+                   "&& printf 'service: {log_format: json, metrics_socket: false}\\n' "
                    ">\"$SANDBOX_STATE/second/yaml/sandbox.yaml\""),
         0);
     s->pid = fork();
@@ -128,6 +128,15 @@ await_note(const struct spoken_to *s, const char *line)
         assert_true(len > 0);
         note[len] = '\0';
     } while (strncmp(note, line, strlen(line)) != 0);
+}
+
+/* Of the sockets, the one that the settings turn off is not there. */
+static void
+assert_no_metrics_socket(void)
+{
+    assert_int_equal(host_shell("cd \"$SANDBOX_STATE/second/run\" && test -S exec.sock && "
+                                "test ! -e metrics.sock"),
+                     0);
 }
 
 /* Every line of the file is a JSON object with these members. */
@@ -164,6 +173,7 @@ the_service_manager_is_told(void **state)
     (void)state;
     speak_to(&s);
     await_note(&s, "READY=1");
+    assert_no_metrics_socket();
     await_note(&s, "WATCHDOG=1");
     await_note(&s, "WATCHDOG=1");
     assert_int_equal(kill(s.pid, SIGHUP), 0);

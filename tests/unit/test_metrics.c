@@ -108,7 +108,7 @@ what_has_no_place_is_counted_as_other(void **state)
     metrics_request(METRICS_ROUTES_MAX, 418, 1);
     assert_int_equal(m->routes[0].statuses[METRICS_STATUSES - 1], 1);
     for (int i = 0; i < METRICS_TIERS_MAX + 10; i++) {
-        char name[16];
+        char name[24];
 
         snprintf(name, sizeof(name), "tier-%d", i);
         metrics_execution(name, AUDIT_COMPLETED);
