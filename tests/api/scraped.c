@@ -18,7 +18,7 @@ enum { NAME_SIZE = 128, SERIES_SIZE = 512, LE_SIZE = 32 };
 struct family {
     char name[NAME_SIZE];
     char type[16];
-    char buckets_of[SERIES_SIZE]; /* labels of the histogram but `le`; "" before the first */
+    char buckets_of[SERIES_SIZE + 1]; /* labels of the histogram but `le`; "" before the first */
     double bound, cumulative;
     bool ended; /* +Inf has come */
 };
