@@ -97,13 +97,13 @@ commands_and_files_are_the_accounts(void **state)
     (void)state;
     rules_are("  bob: {role: user, run_as: {uid: %d, gid: %d}}\n", UID, GID);
     if (getenv("USERNS")) /* inside, the engine's users have numbers of their own */
-        assert_prints("own", "echo hi >file", "");
+        assert_prints("account", "echo hi >file", "");
     else
-        assert_prints("own", "id -u; id -g; id -G; echo hi >file", "41001\n41002\n41002\n");
-    assert_owner(host_path("workspaces/bob/own", path), UID, GID, 0700);
-    assert_owner(host_path("workspaces/bob/own/file", path), UID, GID, 0);
+        assert_prints("account", "id -u; id -g; id -G; echo hi >file", "41001\n41002\n41002\n");
+    assert_owner(host_path("workspaces/bob/account", path), UID, GID, 0700);
+    assert_owner(host_path("workspaces/bob/account/file", path), UID, GID, 0);
     /* The home inside is theirs, too. */
-    assert_prints("own", "echo x >\"$HOME\"/f && cat \"$HOME\"/f", "x\n");
+    assert_prints("account", "echo x >\"$HOME\"/f && cat \"$HOME\"/f", "x\n");
 }
 
 static void
