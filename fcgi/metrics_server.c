@@ -119,6 +119,8 @@ serve_http(struct metrics_server *s, int fd)
 static int
 begin(struct metrics_server *s, const struct service_context *ctx, int fd)
 {
+    sigset_t hup;
+
     s->backend = backend_new(ctx);
     s->base = event_base_new();
     if (!s->backend || !s->base || serve_http(s, fd) < 0)
@@ -127,7 +129,9 @@ begin(struct metrics_server *s, const struct service_context *ctx, int fd)
     s->hup = evsignal_new(s->base, SIGHUP, on_hup, s);
     if (!s->term || !s->hup || event_add(s->term, NULL) < 0 || event_add(s->hup, NULL) < 0)
         return -ENOMEM;
-    return 0;
+    sigemptyset(&hup);
+    sigaddset(&hup, SIGHUP);
+    return -pthread_sigmask(SIG_UNBLOCK, &hup, NULL); /* one that came before waits */
 }
 
 static void

@@ -28,18 +28,21 @@ drop_privileges(const struct service_context *ctx, struct error *err)
 /*
  * Signals as a role expects them. INT is ignored: Ctrl-C reaches the whole process group, but the
  * order in which roles end is the manager's to keep, by TERM. So are those by which the manager
- * speaks to a role, until the role listens: they must not end one that has just begun.
+ * speaks to a role, until the role listens: they must not end one that has just begun. HUP waits
+ * until then, blocked (to ignore it would lose one that is pending, see signal(7)): the settings
+ * that the role has from the manager may be those before the edit.
  */
 static void
 reset_signals(void)
 {
-    static const int ignored[] = {SIGINT, SIGPIPE, SIGHUP, SIGUSR1, SIGUSR2};
-    sigset_t none;
+    static const int ignored[] = {SIGINT, SIGPIPE, SIGUSR1, SIGUSR2};
+    sigset_t waiting;
 
     for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
         signal(ignored[i], SIG_IGN);
-    sigemptyset(&none);
-    pthread_sigmask(SIG_SETMASK, &none, NULL);
+    sigemptyset(&waiting);
+    sigaddset(&waiting, SIGHUP);
+    pthread_sigmask(SIG_SETMASK, &waiting, NULL);
 }
 
 int

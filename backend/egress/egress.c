@@ -139,6 +139,7 @@ loop_init(struct loop *loop)
     static const struct timeval tick = {.tv_usec = PROXY_TICK_MS * 1000L};
     static const struct timeval seldom = {.tv_sec = COUNT_SECONDS};
     struct event_base *base = loop->proxy->base;
+    sigset_t hup;
 
     loop->tick = event_new(base, -1, EV_PERSIST, on_tick, loop);
     loop->count = event_new(base, -1, EV_PERSIST, on_count, loop);
@@ -149,7 +150,9 @@ loop_init(struct loop *loop)
     if (event_add(loop->tick, &tick) < 0 || event_add(loop->count, &seldom) < 0 ||
         event_add(loop->term, NULL) < 0 || event_add(loop->hup, NULL) < 0)
         return -ENOMEM;
-    return 0;
+    sigemptyset(&hup);
+    sigaddset(&hup, SIGHUP);
+    return -pthread_sigmask(SIG_UNBLOCK, &hup, NULL); /* one that came before waits */
 }
 
 static void

@@ -155,6 +155,7 @@ of_fifty_at_once_ten_run(void **state)
     char id[STEP_ID_SIZE];
 
     (void)state;
+    host_wait_role("worker", WORKERS, 0); /* another test may have killed one */
     rules_are("  bob: {role: user, quotas: {concurrent_executions: 10}}\n");
     make_container(BOB, "{\"agent_id\": \"many\", \"session_id\": \"s\"}", id);
     for (int round = 0; round < ROUNDS && spread < WORKERS; round++)
