@@ -1,11 +1,12 @@
 /* Accounts of the host: see account.h. */
 #include "backend/account.h"
-#include "backend/config/source.h"
 
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "backend/config/source.h"
 
 enum { NAME_MAX_BYTES = 256, ENTRY_SIZE = 16384 /* of a line of passwd(5), groups left out */ };
 

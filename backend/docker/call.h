@@ -12,11 +12,7 @@
 #include "backend/docker/docker.h"
 #include "backend/docker/http.h"
 
-enum {
-    DOCKER_PATH_MAX = 4096,
-    DOCKER_LIST_MAX = 8 * 1024 * 1024,
-    DOCKER_CPU_PERIOD_US = 100000
-};
+enum { DOCKER_PATH_MAX = 4096, DOCKER_LIST_MAX = 8 * 1024 * 1024, DOCKER_CPU_PERIOD_US = 100000 };
 
 /*
  * Ask the engine for its versions (GET /version, 5 s) and settle on one, also if one was settled on
@@ -66,6 +62,13 @@ unsigned docker_runtime_lacks(const json_t *runtime);
 /* What a container gets of every DOCKER_CPU_PERIOD_US: a share of the machine's time rather than
  * NanoCpus, with which the engine refuses more than it has. */
 json_int_t docker_cpu_quota(double cores);
+
+/*
+ * Call /containers/@id@tail. What a checked id may consist of needs no escaping. @ret may be NULL.
+ * @req is ours to complete. Errors: as docker_call(), and ERR_VALIDATION for a bad id.
+ */
+int docker_container_call(struct docker *d, const char *id, const char *tail,
+                          struct docker_request *req, json_t **ret, struct error *err);
 
 /* ERR_VALIDATION unless @name can be a container's name or id. */
 int docker_name_check(const char *name, struct error *err);

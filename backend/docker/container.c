@@ -22,13 +22,9 @@ enum {
     LIST_SIZE_TIMEOUT_MS = 120000,
 };
 
-/*
- * Call /containers/@id@tail. What a checked id may consist of needs no escaping. @ret may be NULL.
- * @req is ours to complete.
- */
-static int
-container_call(struct docker *d, const char *id, const char *tail, struct docker_request *req,
-               json_t **ret, struct error *err)
+int
+docker_container_call(struct docker *d, const char *id, const char *tail,
+                      struct docker_request *req, json_t **ret, struct error *err)
 {
     _cleanup_(buf_done) struct buf path;
     int r;
@@ -38,7 +34,7 @@ container_call(struct docker *d, const char *id, const char *tail, struct docker
     if (r < 0)
         return r;
     if (buf_printf(&path, "/containers/%s%s", id, tail) < 0)
-        return error_errno(err, ENOMEM, "container_call");
+        return error_errno(err, ENOMEM, "docker_container_call");
     req->path = path.data;
     return docker_call(d, req, ret, err);
 }
@@ -52,7 +48,7 @@ docker_container_start(struct docker *d, const char *id, struct error *err)
         .timeout_ms = START_TIMEOUT_MS,
     };
 
-    return container_call(d, id, "/start", &req, NULL, err);
+    return docker_container_call(d, id, "/start", &req, NULL, err);
 }
 
 int
@@ -67,7 +63,7 @@ docker_container_stop(struct docker *d, const char *id, int grace_seconds, struc
                          STOP_GRACE_MAX_SECONDS);
     req.timeout_ms = grace_seconds * 1000L + STOP_EXTRA_MS;
     snprintf(tail, sizeof(tail), "/stop?t=%d", grace_seconds);
-    return container_call(d, id, tail, &req, NULL, err);
+    return docker_container_call(d, id, tail, &req, NULL, err);
 }
 
 int
@@ -81,7 +77,7 @@ docker_container_kill(struct docker *d, const char *id, struct error *err)
         .fine = {409},
     };
 
-    return container_call(d, id, "/kill?signal=SIGKILL", &req, NULL, err);
+    return docker_container_call(d, id, "/kill?signal=SIGKILL", &req, NULL, err);
 }
 
 int
@@ -95,7 +91,7 @@ docker_container_remove(struct docker *d, const char *id, struct error *err)
         .fine = {404, 409},
     };
 
-    return container_call(d, id, "?force=1&v=1", &req, NULL, err);
+    return docker_container_call(d, id, "?force=1&v=1", &req, NULL, err);
 }
 
 int
@@ -108,7 +104,7 @@ docker_container_rename(struct docker *d, const char *id, const char *name, stru
     if (r < 0)
         return r;
     snprintf(tail, sizeof(tail), "/rename?name=%s", name);
-    return container_call(d, id, tail, &req, NULL, err);
+    return docker_container_call(d, id, tail, &req, NULL, err);
 }
 
 /* Take over id, name and labels, which inspect and list call alike but keep in different places. */
@@ -147,7 +143,7 @@ docker_container_inspect(struct docker *d, const char *id, bool size, struct doc
     const json_t *state;
     int r;
 
-    r = container_call(d, id, size ? "/json?size=1" : "/json", &req, &root, err);
+    r = docker_container_call(d, id, size ? "/json?size=1" : "/json", &req, &root, err);
     if (r < 0)
         return r;
     state = json_object_get(root, "State");
@@ -244,7 +240,7 @@ docker_container_places(struct docker *d, const char *id, struct docker_places *
     int r = docker_info_recent(d, &info, err);
 
     if (r == 0)
-        r = container_call(d, id, "/json", &req, &root, err);
+        r = docker_container_call(d, id, "/json", &req, &root, err);
     if (r < 0)
         return r;
     if (fill_places(root, &places) < 0) {

@@ -43,15 +43,8 @@ docker_container_update(struct docker *d, const char *id, const struct docker_li
 {
     json_auto_t *body = body_json(limits);
     struct docker_request req = {.method = "POST", .body = body, .timeout_ms = UPDATE_TIMEOUT_MS};
-    _cleanup_(buf_done) struct buf path;
-    int r;
 
-    buf_init(&path, DOCKER_PATH_MAX);
-    r = docker_name_check(id, err);
-    if (r < 0)
-        return r;
-    if (!body || buf_printf(&path, "/containers/%s/update", id) < 0)
+    if (!body)
         return error_errno(err, ENOMEM, "docker_container_update");
-    req.path = path.data;
-    return docker_call(d, &req, NULL, err);
+    return docker_container_call(d, id, "/update", &req, NULL, err);
 }
