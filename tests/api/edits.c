@@ -65,19 +65,3 @@ await_refusal(const char *text)
     snprintf(copy, sizeof(copy), "%s", text ? text : "");
     wait_until(refusal_is, text ? copy : NULL, NOTICE_SECONDS, text ? text : "no error any more");
 }
-
-bool
-warned_to(const char *user, const char *text)
-{
-    struct reply r = fetch(user, "/status");
-    json_t *sentence;
-    bool found = false;
-    size_t i;
-
-    json_array_foreach(at(&r, "warnings"), i, sentence)
-    {
-        found = found || strstr(json_string_value(sentence), text);
-    }
-    reply_done(&r);
-    return found;
-}

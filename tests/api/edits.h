@@ -17,7 +17,4 @@ void edit_by_sed(const char *name, const char *script);
 /* Wait until the admin's GET status gives @text in yaml.error whoever answers; NULL: no error. */
 void await_refusal(const char *text);
 
-/* Whether a warning in @user's GET status holds @text. */
-bool warned_to(const char *user, const char *text);
-
 #endif

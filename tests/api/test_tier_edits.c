@@ -13,6 +13,7 @@
 #include "tests/api/steps.h"
 #include "tests/api/suite.h"
 #include "tests/api/warm.h"
+#include "tests/api/warned.h"
 
 enum { FOLLOW_SECONDS = 60 };
 

@@ -10,9 +10,9 @@
 #include "tests/api/steps.h"
 
 bool
-warned_of(const char *text)
+warned_to(const char *user, const char *text)
 {
-    struct reply r = fetch(VIEWER, "/status");
+    struct reply r = fetch(user, "/status");
     json_t *sentence;
     bool found = false;
     size_t i;
@@ -23,6 +23,12 @@ warned_of(const char *text)
     }
     reply_done(&r);
     return found;
+}
+
+bool
+warned_of(const char *text)
+{
+    return warned_to(VIEWER, text);
 }
 
 int

@@ -4,7 +4,10 @@
 
 #include <stdbool.h>
 
-/* Whether one of GET status's warnings holds @text. */
+/* Whether a warning in @user's GET status holds @text. */
+bool warned_to(const char *user, const char *text);
+
+/* The same for one who sees everything, and may change nothing. */
 bool warned_of(const char *text);
 
 /*
